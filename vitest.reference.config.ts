@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config";
+import { sourceAlias } from "./vitest.config.js";
+
+/** The differential suite: builds images with the real tools and compares with the kernel and the real GRUB. */
+export default defineConfig({
+  resolve: { alias: sourceAlias },
+  test: {
+    include: ["test/reference/**/*.test.ts"],
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    fileParallelism: true,
+    maxWorkers: 2,
+  },
+});
