@@ -40,7 +40,7 @@ export interface IfCommand {
   readonly kind: "if";
   readonly at: Position;
   readonly condition: readonly Command[];
-  readonly then: readonly Command[];
+  readonly body: readonly Command[];
   /** An `elif` is an `if` alone in here. */
   readonly otherwise: readonly Command[];
 }
@@ -71,8 +71,8 @@ export interface FunctionDefinition {
 
 /** Why a unit was refused. */
 export interface SyntaxProblem {
-  /** What GRUB prints first, when it is not "syntax error": the offending character, or "out of memory" at the end. */
-  readonly lexerMessage: string | undefined;
+  /** What GRUB prints, each after "error: ". */
+  readonly printed: readonly string[];
   /** For people: what was found, and where. */
   readonly message: string;
   readonly at: Position;

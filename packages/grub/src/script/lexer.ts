@@ -54,7 +54,11 @@ export class Lexer {
   #index = 0;
   #ended = false;
 
-  constructor(readonly source: Source) {}
+  readonly source: Source;
+
+  constructor(source: Source) {
+    this.source = source;
+  }
 
   /** Makes the next line the start of a unit; false at the end of the source. */
   startUnit(): boolean {

@@ -11,7 +11,11 @@ const MAX_NESTING = 400;
 
 /** Leaves the parser at the first token that fits nowhere. */
 class Refusal {
-  constructor(readonly problem: SyntaxProblem) {}
+  readonly problem: SyntaxProblem;
+
+  constructor(problem: SyntaxProblem) {
+    this.problem = problem;
+  }
 }
 
 /** The units of a source one after the other; a refused one is passed over as GRUB does, from the next line on. */
@@ -77,7 +81,12 @@ class UnitParser {
         : complaint !== undefined || token.kind === "bad"
           ? "a `$' that starts no variable"
           : `unexpected ${found}`;
-    throw new Refusal({ lexerMessage: complaint, message: message ?? said, at: token.at });
+    // Bison reports the token, then the reduced rule, then the same token again, which it could not pass over.
+    const printed =
+      message !== undefined
+        ? ["memory exhausted"]
+        : [...(complaint === undefined ? [] : [complaint]), "syntax error", "Incorrect command", "syntax error"];
+    throw new Refusal({ printed, message: message ?? said, at: token.at });
   }
 
   #expect(kind: TokenKind, text?: string): Token {
@@ -116,7 +125,8 @@ class UnitParser {
   }
 
   #word(token: Token): Word {
-    const parts = token.parts.length === 0 && token.text !== "" ? [{ kind: "text" as const, text: token.text }] : token.parts;
+    const parts =
+      token.parts.length === 0 && token.text !== "" ? [{ kind: "text" as const, text: token.text }] : token.parts;
     return { kind: "word", at: token.at, parts };
   }
 
@@ -198,13 +208,13 @@ class UnitParser {
   #if(): Command {
     const { at } = this.#take();
     this.#enter();
-    const clauses: { at: Token["at"]; condition: Command[]; then: Command[] }[] = [];
+    const clauses: { at: Token["at"]; condition: Command[]; body: Command[] }[] = [];
     let otherwise: readonly Command[] = [];
     let place = at;
     for (;;) {
       const condition = this.#endedCommands();
       this.#expect("keyword", "then");
-      clauses.push({ at: place, condition, then: this.#endedCommands() });
+      clauses.push({ at: place, condition, body: this.#endedCommands() });
       if (this.#isKeyword("elif")) {
         place = this.#take().at;
         continue;
