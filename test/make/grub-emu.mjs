@@ -10,7 +10,7 @@
  *     its content
  *
  * Options: `devices=hd0,hd1` or `devices=hd0,msdos1+msdos2` (partitions of the first disk), `errors=off` (error lines
- * are not compared: drivers and terminals differ between platforms), `entries=off` (only the script is run).
+ * are not compared: drivers and terminals differ between platforms).
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -168,7 +168,7 @@ export function recordCase(one) {
   try {
     const { volumes, disks } = makeDisks(one, base);
     const root = volumes[0];
-    const run = (wrapper, keys = "exit\n") =>
+    const run = (wrapper, keys = "") =>
       runGrub(base, `${PRELUDE}set root=${root}\nset prefix=(${root})/boot/grub\nsource (${root})/case.cfg\n${wrapper}`, keys);
     const script = run(`echo\necho ${MARK}VARIABLES\nset\nexit\n`);
     const mark = script.search(new RegExp(`^${MARK}VARIABLES$`, "m"));
@@ -191,8 +191,8 @@ export function recordCase(one) {
       variables,
       ended: mark >= 0,
     };
-    if (one.options.entries === "off" || !recorded.ended) return recorded;
-    const keys = "xxcexit\n";
+    if (!recorded.ended || !/menuentry|submenu|title|label/i.test(Object.values(one.files).join(""))) return recorded;
+    const keys = "xxcexit\nexit\n";
     const boot = (choice) => {
       const set = choice === undefined ? "" : `set default='${choice}'\nset fallback=\n`;
       return attempt(run(`${set}set timeout=0\n`, keys));
