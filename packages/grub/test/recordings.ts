@@ -56,7 +56,14 @@ function asLines(transcript: readonly TranscriptEntry[], errors: boolean): strin
     .filter(({ kind }) => errors || kind === "output")
     .map((entry) => (entry.kind === "error" ? `error: ${entry.text}.\n` : entry.text))
     .join("");
-  return trim(text.split("\n"), errors);
+  return trim(text.split("\n").map(expandTabs), errors);
+}
+
+/** A terminal shows a tab as the blanks to the next multiple of eight. */
+function expandTabs(line: string): string {
+  let shown = "";
+  for (const character of line) shown += character === "\t" ? " ".repeat(8 - (shown.length % 8)) : character;
+  return shown;
 }
 
 function trim(lines: readonly string[], errors: boolean): string[] {
@@ -89,14 +96,23 @@ export async function actual(recording: Recording): Promise<Outcome> {
   const root = rootDevice(recording);
   const errors = recording.options.errors !== "off";
   const run = (after: string): Promise<ScriptRun> =>
-    runText("wrapper", `${PRELUDE}set root=${root}\nset prefix=(${root})/boot/grub\nsource (${root})/case.cfg\n${after}`, {
-      world: world(recording),
-      platform: "emu",
-      root: "host",
-    });
+    runText(
+      "wrapper",
+      `${PRELUDE}set root=${root}\nset prefix=(${root})/boot/grub\nsource (${root})/case.cfg\n${after}`,
+      {
+        world: world(recording),
+        platform: "emu",
+        root: "host",
+      },
+    );
   const script = await run("");
   const variables = recording.ended
-    ? Object.fromEntries([...script.variables].filter(([name, value]) => !VOLATILE.test(name) && !value.includes("\n")))
+    ? Object.fromEntries(
+        [...script.variables]
+          .filter(([name]) => !VOLATILE.test(name) && /^[^=\s]+$/.test(name))
+          // The listing cannot be told from the lines of a value; it is read by lines.
+          .map(([name, value]) => [name, value.split("\n")[0]]),
+      )
     : {};
   const boot = async (choice: string | undefined) => {
     const before = choice === undefined ? "" : `set default='${choice}'\nset fallback=\n`;

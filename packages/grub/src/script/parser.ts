@@ -29,12 +29,21 @@ export function parseScript(source: Source): readonly Unit[] {
   return [...parseUnits(source)];
 }
 
+/** Words and the keywords of constructs; `then` and its like stand inside one. */
+function startsStatement({ kind, text }: Token): boolean {
+  return kind === "name" || kind === "word" || (kind === "keyword" && STATEMENT_KEYWORDS.has(text));
+}
+
+const STATEMENT_KEYWORDS: ReadonlySet<string> = new Set(["if", "for", "while", "until", "function"]);
+
 /** Parser for the grammar of GRUB 2.06 (script/parser.y), by recursive descent with one token of lookahead. */
 class UnitParser {
   readonly #lexer: Lexer;
   readonly #functions: FunctionDefinition[] = [];
   #ahead: Token | undefined;
   #depth = 0;
+  /** At least one statement is complete and no other has begun. */
+  #between = false;
 
   constructor(lexer: Lexer) {
     this.#lexer = lexer;
@@ -47,10 +56,13 @@ class UnitParser {
       this.#newlines();
       while (this.#peek().kind !== "end") {
         const token = this.#peek();
+        if (!startsStatement(token)) this.#refuse();
+        this.#between = false;
         if (token.kind === "keyword" && token.text === "function") this.#functions.push(this.#function());
         else commands.push(this.#command());
         if (!this.#delimiter()) this.#refuse();
         this.#newlines();
+        this.#between = true;
       }
       return { at, functions: this.#functions, commands, problem: undefined };
     } catch (refusal) {
@@ -81,14 +93,21 @@ class UnitParser {
         : complaint !== undefined || token.kind === "bad"
           ? "a `$' that starts no variable"
           : `unexpected ${found}`;
-    // Bison reports the token, then the reduced rule, then the same token again, which it could not pass over.
-    const printed =
-      message !== undefined
-        ? ["memory exhausted"]
-        : [...(complaint === undefined ? [] : [complaint]), "syntax error", "Incorrect command", "syntax error"];
-    throw new Refusal({ printed, message: message ?? said, at: token.at });
+    throw new Refusal({ printed: this.#printed(token, message !== undefined), message: message ?? said, at: token.at });
   }
 
+  /**
+   * What GRUB prints. Bison drops the statement and goes on with the same token: one that can start a statement is
+   * taken for the next, which fails in its turn because the lexer gives nothing more; between statements there is
+   * nothing to drop.
+   */
+  #printed(token: Token, exhausted: boolean): string[] {
+    if (exhausted) return ["memory exhausted"];
+    const complaint = this.#lexer.complaint === undefined ? [] : [this.#lexer.complaint];
+    if (this.#between) return [...complaint, "syntax error"];
+    const again = startsStatement(token) ? ["syntax error", "Incorrect command"] : [];
+    return [...complaint, "syntax error", "Incorrect command", ...again, "syntax error"];
+  }
   #expect(kind: TokenKind, text?: string): Token {
     const token = this.#peek();
     if (token.kind !== kind || (text !== undefined && token.text !== text)) this.#refuse();
@@ -175,12 +194,7 @@ class UnitParser {
     const commands = [this.#command()];
     while (this.#delimiter()) {
       this.#newlines();
-      const token = this.#peek();
-      const starts =
-        token.kind === "name" ||
-        token.kind === "word" ||
-        (token.kind === "keyword" && ["if", "for", "while", "until"].includes(token.text));
-      if (!starts) return { commands, ended: true };
+      if (!startsStatement(this.#peek())) return { commands, ended: true };
       commands.push(this.#command());
     }
     return { commands, ended: false };

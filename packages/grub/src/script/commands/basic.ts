@@ -97,7 +97,8 @@ async function shift(machine: Machine, { args }: Call): Promise<number> {
   const { scope } = machine;
   if (scope === undefined) return ERR.none;
   if (args.length > 1) return ERR.badArgument;
-  const { value, end } = args[0] === undefined ? { value: 1n, end: 0 } : parseNumber(args[0], 10);
+  const { value, end, fault } = parseNumber(args[0] ?? "1", 10);
+  if (fault === "none") machine.fail(ERR.badNumber, "unrecognized number");
   if ((args[0] !== undefined && end !== args[0].length) || value > BigInt(scope.args.length)) return ERR.badArgument;
   scope.args = scope.args.slice(Number(value));
   return ERR.none;

@@ -103,7 +103,8 @@ const sleep: CommandSpec = {
   async run(machine, { args }) {
     if (args.length !== 1) return machine.fail(ERR.badArgument, "one argument expected");
     const { fault } = parseNumber(args[0]!, 10);
-    return fault === undefined ? ERR.none : machine.fail(ERR.badNumber, "unrecognized number");
+    if (fault !== undefined) machine.fail(ERR.badNumber, "unrecognized number");
+    return ERR.none;
   },
 };
 
