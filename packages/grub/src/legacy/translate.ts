@@ -138,7 +138,7 @@ const TRANSLATIONS: Readonly<Record<string, readonly Translation[]>> = {
   read: [{ args: ["number"], text: (address) => `read_dword ${address}` }],
   reboot: [{ args: [], text: () => "reboot" }],
   root: [setRoot],
-  rootnoverify: [{ ...setRoot, without: { args: ["file"], text: () => "set root=''; set legacy_hdbias='0'" } }],
+  rootnoverify: [{ args: setRoot.args, text: setRoot.text }],
   savedefault: [{ args: [], text: () => "saved_entry=$chosen; save_env saved_entry" }],
   serial: [{ args: ["rest"], text: (rest) => `serial ${rest}` }],
   terminal: [{ args: ["rest"], text: () => "" }],
@@ -183,11 +183,9 @@ function takeArguments(rest: string, { args, ignoreRest }: Translation): (string
     const whole = index === args.length - 1 && !ignoreRest;
     const text = (whole ? rest.slice(start) : rest.slice(start, at)).replace(/[ \t\r\n]+$/, "");
     if (kind === "rest") {
-      const words = rest
-        .slice(start)
-        .split(/[ \t\r\n]+/)
-        .filter((word) => word !== "");
-      taken.push(words.map((word) => `'${quote(word)}'`).join(" "));
+      // One blank ends a word, more begin the next: two at the end of the line make an empty one.
+      const words = rest.slice(start).match(/[ \t\r\n]*[^ \t\r\n]+[ \t\r\n]?|[ \t\r\n]+/g) ?? [];
+      taken.push(words.map((word) => `'${quote(word.trim())}'`).join(" "));
       at = rest.length;
     } else if (kind === "file" || kind === "fileKept") {
       taken.push(adjustFile(text));

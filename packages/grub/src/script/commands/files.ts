@@ -78,7 +78,7 @@ async function cat(machine: Machine, { args }: Call): Promise<number> {
   if (args.length !== 1) return machine.fail(ERR.badArgument, "filename expected");
   const file = await readFile(machine, args[0]!);
   if (file === undefined) return machine.errno;
-  machine.print(decodeText(file.bytes));
+  machine.print(`${decodeText(file.bytes)}\n`);
   return ERR.none;
 }
 

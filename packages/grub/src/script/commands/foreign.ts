@@ -130,7 +130,7 @@ async function readSyslinux(
 async function syslinuxSource(machine: Machine, { args, options, at }: Call): Promise<number> {
   const [name] = args;
   if (name === undefined) return machine.fail(ERR.badArgument, "filename expected");
-  const root = options.given.get("root")?.[0] ?? (name.startsWith("(") ? name.slice(0, name.indexOf(")") + 1) : "");
+  const root = options.given.get("root")?.[0] ?? `${name.startsWith("(") ? name.slice(0, name.indexOf(")") + 1) : ""}/`;
   const directory = options.given.get("cwd")?.[0] ?? name.slice(0, Math.max(name.lastIndexOf("/"), 0));
   const config = await readSyslinux(machine, name, root, directory);
   if (config === undefined) return machine.errno;
