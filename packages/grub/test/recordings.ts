@@ -73,6 +73,11 @@ function trim(lines: readonly string[], errors: boolean): string[] {
   return kept;
 }
 
+/** Where GRUB waits for a key it prints blank lines, which are not compared one by one. */
+function attempt(lines: readonly string[], errors: boolean): string[] {
+  return trim(lines, errors).filter((line, index, all) => line !== "" || all[index - 1] !== "");
+}
+
 export interface Outcome {
   readonly transcript: readonly string[];
   readonly variables: Readonly<Record<string, string>>;
@@ -86,8 +91,8 @@ export function expected(recording: Recording): Outcome {
   return {
     transcript: trim(recording.transcript, errors),
     variables: recording.ended ? recording.variables : {},
-    default: recording.default === undefined ? undefined : trim(recording.default, errors),
-    entries: recording.entries?.map(({ choice, transcript }) => ({ choice, transcript: trim(transcript, errors) })),
+    default: recording.default === undefined ? undefined : attempt(recording.default, errors),
+    entries: recording.entries?.map(({ choice, transcript }) => ({ choice, transcript: attempt(transcript, errors) })),
   };
 }
 
@@ -119,7 +124,7 @@ export async function actual(recording: Recording): Promise<Outcome> {
     const result = await (await run(`${before}set timeout=0\n`)).boot();
     const lines = asLines(result.transcript, errors);
     const end = lines.findIndex((line) => line.startsWith("  Failed to boot both"));
-    return trim(end < 0 ? lines : lines.slice(0, end), errors);
+    return attempt(end < 0 ? lines : lines.slice(0, end), errors);
   };
   return {
     transcript: asLines(script.transcript, errors),

@@ -140,14 +140,14 @@ export class Machine {
     this.platform = setup.platform;
   }
 
-  /** A machine in the same state, whose changes stay its own. */
+  /** A machine in the same state, whose changes stay its own, but for entries added to a menu that was begun before. */
   fork(setup: Partial<MachineSetup> = {}): Machine {
     const copy = new Machine({ ...this.setup, ...setup });
     Object.assign(copy, {
       environment: this.environment.fork(),
       functions: this.functions,
       scope: this.scope === undefined ? undefined : { args: this.scope.args },
-      menus: this.menus.map((entries) => entries?.slice()),
+      menus: [...this.menus],
       loaded: this.loaded,
       legacyKernel: this.legacyKernel,
       loopbacks: this.loopbacks,
@@ -487,8 +487,7 @@ export class Machine {
   ): Promise<number> {
     let options: ParsedOptions = { ...NO_OPTIONS, args };
     if (spec.options !== undefined) {
-      const words = block === undefined || spec.options !== MENU_OPTIONS ? args : args.slice(0, -1);
-      const parsed = parseOptions(spec.options, words);
+      const parsed = parseOptions(spec.options, args);
       if ("error" in parsed) return parsed.message === undefined ? 0 : this.fail(parsed.error, parsed.message);
       options = parsed;
     }
@@ -559,15 +558,3 @@ export class Machine {
 
 /** Commands whose status is a judgement about their arguments. */
 const PREDICATES: ReadonlySet<string> = new Set(["test", "[", "regexp"]);
-
-export const MENU_OPTIONS: OptionTable = {
-  acceptDash: true,
-  options: [
-    { long: "class", value: "string", repeatable: true },
-    { long: "users", value: "string" },
-    { long: "hotkey", value: "string" },
-    { long: "source", value: "string" },
-    { long: "id", value: "string" },
-    { long: "unrestricted" },
-  ],
-};

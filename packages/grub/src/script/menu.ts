@@ -6,6 +6,8 @@ import { isSpace, parseNumber } from "./text.js";
 /** Submenus are opened to list them; past these bounds they are left closed. */
 const MAX_SUBMENUS = 200;
 const MAX_SUBMENU_DEPTH = 6;
+/** The default is followed this deep; a submenu that defines itself would go on for ever. */
+const MAX_DEFAULT_DEPTH = 16;
 
 /** Whether `spec`, up to a lone `>`, names an entry called `name`; `>>` stands for `>` (normal/menu.c, menuentry_eq). */
 function names(name: string, spec: string): boolean {
@@ -113,7 +115,7 @@ async function enterEntry(machine: Machine, entry: Entry, automatic: boolean): P
 }
 
 /** Runs an entry; comes back only when nothing was booted. */
-export async function runEntry(machine: Machine, entry: Entry, automatic: boolean): Promise<void> {
+async function runEntry(machine: Machine, entry: Entry, automatic: boolean): Promise<void> {
   const { environment } = machine;
   const saved = { chosen: environment.value("chosen"), default: environment.get("default") };
   await enterEntry(machine, entry, automatic);
@@ -149,11 +151,13 @@ export function autoBoot(walk: Walk) {
     const depth = walk.path.length;
     if (timeout === undefined) throw new Halt("waits-for-key");
     environment.unset("timeout");
+    const style = environment.value("timeout_style");
+    if (style === "hidden" || style === "countdown") environment.unset("timeout_style");
     const start = async (number: number, entry: Entry) => {
       walk.path = [...walk.path.slice(0, depth), number];
       walk.title = entry.title;
       walk.locked ||= isLocked(machine, entry);
-      await runEntry(machine, entry, true);
+      await machine.nested(() => runEntry(machine, entry, true));
       walk.path = walk.path.slice(0, depth);
     };
     const first = entries[index]!;
@@ -239,19 +243,20 @@ async function openSubmenu<T>(
   try {
     await enterEntry(copy, entry, true);
   } catch (reason) {
-    if (!(reason instanceof Halt) && !(reason instanceof LimitReached)) throw reason;
+    if (reason instanceof LimitReached) return undefined;
+    if (!(reason instanceof Halt)) throw reason;
   }
   return copy.menu === undefined ? undefined : use(copy, copy.menu);
 }
 
 /** Follows the default through submenus. */
-async function defaultPath(machine: Machine, entries: readonly Entry[]): Promise<BootMenu["default"]> {
+async function defaultPath(machine: Machine, entries: readonly Entry[], depth = 0): Promise<BootMenu["default"]> {
   if (entries.length === 0) return { path: [], why: "the menu is empty", at: undefined };
   const { index, why } = defaultEntry(machine, entries);
   const at = machine.environment.get("default")?.at;
   const entry = entries[index]!;
-  if (!entry.submenu) return { path: [index], why, at };
-  const inner = await openSubmenu(machine, entry, async (copy, found) => defaultPath(copy, found));
+  if (!entry.submenu || depth === MAX_DEFAULT_DEPTH) return { path: [index], why, at };
+  const inner = await openSubmenu(machine, entry, (copy, found) => defaultPath(copy, found, depth + 1));
   return { path: [index, ...(inner?.path ?? [])], why, at };
 }
 

@@ -216,6 +216,7 @@ async function describeRun(machine: Machine, ending: Ending): Promise<ScriptRun>
 async function boot(machine: Machine, entries: readonly Entry[], choice: EntryChoice | undefined): Promise<BootResult> {
   const walk: Walk = { path: [], title: "", locked: false };
   const copy = machine.fork({ showMenu: autoBoot(walk) });
+  copy.menus = copy.menus.map((menu) => menu?.slice());
   const { environment } = copy;
   const ending = await toTheEnd(async () => {
     if (typeof choice === "string") environment.set("default", choice);
@@ -225,7 +226,7 @@ async function boot(machine: Machine, entries: readonly Entry[], choice: EntryCh
       environment.set("timeout", "0");
       environment.unset("fallback");
     }
-    if (entries.length > 0) await copy.setup.showMenu(copy, entries, false);
+    if (entries.length > 0) await copy.setup.showMenu(copy, copy.menu ?? entries, false);
   });
   return {
     ...ending,

@@ -1,6 +1,19 @@
 import { ERR } from "../errno.js";
-import { type Call, type CommandSpec, type Machine, MENU_OPTIONS } from "../machine.js";
+import type { Call, CommandSpec, Machine } from "../machine.js";
+import type { OptionTable } from "../options.js";
 import { sourceFromText } from "../source.js";
+
+const MENU_OPTIONS: OptionTable = {
+  acceptDash: true,
+  options: [
+    { long: "class", value: "string", repeatable: true },
+    { long: "users", value: "string" },
+    { long: "hotkey", value: "string" },
+    { long: "source", value: "string" },
+    { long: "id", value: "string" },
+    { long: "unrestricted" },
+  ],
+};
 
 /** Names GRUB has for keys that are no letters (commands/menuentry.c). */
 const KEY_NAMES: ReadonlySet<string> = new Set([
@@ -13,13 +26,15 @@ const KEY_NAMES: ReadonlySet<string> = new Set([
 
 /** `menuentry` and `submenu`: keeps the body for later. */
 async function menuentry(machine: Machine, { name, block, options, at }: Call): Promise<number> {
-  const { given, args } = options;
+  const { given } = options;
   const source = given.get("source")?.[0];
-  if (args.length === 0 && block === undefined) return machine.fail(ERR.badArgument, "missing arguments");
+  if (options.args.length === 0) return machine.fail(ERR.badArgument, "missing arguments");
   if (source !== undefined && block !== undefined)
     return machine.fail(ERR.badArgument, "multiple menuentry definitions");
   if (source === undefined && block === undefined) return machine.fail(ERR.badArgument, "no menuentry definition");
   if (machine.menu === undefined) return machine.fail(ERR.menu, "no menu context");
+  // The block came as the last word, and may have been taken for the value of an option before it.
+  const args = block === undefined ? options.args : options.args.slice(0, -1);
   const [title] = args;
   if (title === undefined) return machine.fail(ERR.menu, "menuentry is missing title");
   const hotkey = given.get("hotkey")?.[0];
