@@ -125,11 +125,14 @@ function listings(one, volumes, disks) {
   return found;
 }
 
-/** What GRUB printed, as plain text. The keys answer its waits, open a command line and leave. */
-function runGrub(work, wrapper, keys) {
+/**
+ * What GRUB printed, as plain text. The keys answer its waits, open a command line and leave; where a terminal command
+ * of the script has thrown them away, GRUB is stopped after `seconds`, when it has long printed what it had to.
+ */
+function runGrub(work, wrapper, keys, seconds) {
   mkdirSync(join(work, "wrapper"), { recursive: true });
   writeFileSync(join(work, "wrapper/grub.cfg"), wrapper);
-  const result = spawnSync("script", ["-qec", `stty cols 3000 rows 30; timeout -k 1 15 grub-emu -m ${work}/map -d ${work}/wrapper -r host`, "/dev/null"], {
+  const result = spawnSync("script", ["-qec", `stty cols 3000 rows 30; timeout -k 1 ${seconds} grub-emu -m ${work}/map -d ${work}/wrapper -r host`, "/dev/null"], {
     input: keys,
     encoding: "utf8",
     timeout: 30_000,
@@ -168,8 +171,9 @@ export function recordCase(one) {
   try {
     const { volumes, disks } = makeDisks(one, base);
     const root = volumes[0];
+    const seconds = /fallback/.test(Object.values(one.files).join("")) ? 8 : 1.5;
     const run = (wrapper, keys = "") =>
-      runGrub(base, `${PRELUDE}set root=${root}\nset prefix=(${root})/boot/grub\nsource (${root})/case.cfg\n${wrapper}`, keys);
+      runGrub(base, `${PRELUDE}set root=${root}\nset prefix=(${root})/boot/grub\nsource (${root})/case.cfg\n${wrapper}`, keys, seconds);
     const script = run(`echo\necho ${MARK}VARIABLES\nset\nexit\n`);
     const mark = script.search(new RegExp(`^${MARK}VARIABLES$`, "m"));
     const [before, after] = mark < 0 ? [script, ""] : [script.slice(0, mark), script.slice(mark)];
@@ -192,7 +196,8 @@ export function recordCase(one) {
       ended: mark >= 0,
     };
     if (!recorded.ended || !/menuentry|submenu|title|label/i.test(Object.values(one.files).join(""))) return recorded;
-    const keys = "xxcexit\nexit\n";
+    // A key for each wait after an error; the menu takes no notice of the rest.
+    const keys = "xxxxxxxxcexit\nexit\n";
     const boot = (choice) => {
       const set = choice === undefined ? "" : `set default='${choice}'\nset fallback=\n`;
       return attempt(run(`${set}set timeout=0\n`, keys));

@@ -66,13 +66,13 @@ grub-mkconfig 2>/dev/null`;
 }
 
 const debianKernels = ["6.1.0-13-amd64", "6.1.0-12-amd64"];
-add("Debian 12, grub-mkconfig", mkconfig({ GRUB_DEFAULT: "0", GRUB_TIMEOUT: "5", GRUB_DISTRIBUTOR: "Debian", GRUB_CMDLINE_LINUX_DEFAULT: "quiet" }, debianKernels));
-add("Debian 12, grub-mkconfig, default saved", mkconfig({ GRUB_DEFAULT: "saved", GRUB_SAVEDEFAULT: "true", GRUB_TIMEOUT: "5", GRUB_DISTRIBUTOR: "Debian" }, debianKernels), {
+add("Debian 12, grub-mkconfig", mkconfig({ GRUB_DEFAULT: "0", GRUB_TERMINAL: "console", GRUB_TIMEOUT: "5", GRUB_DISTRIBUTOR: "Debian", GRUB_CMDLINE_LINUX_DEFAULT: "quiet" }, debianKernels));
+add("Debian 12, grub-mkconfig, default saved", mkconfig({ GRUB_DEFAULT: "saved", GRUB_SAVEDEFAULT: "true", GRUB_TERMINAL: "console", GRUB_TIMEOUT: "5", GRUB_DISTRIBUTOR: "Debian" }, debianKernels), {
   "/boot/grub/grubenv": grubenv({ saved_entry: `gnulinux-advanced-${UUID[0]}>gnulinux-6.1.0-12-amd64-advanced-${UUID[0]}` }),
 });
-add("Debian 12, grub-mkconfig, hidden menu and serial console", mkconfig({ GRUB_DEFAULT: "1>2", GRUB_TIMEOUT: "3", GRUB_TIMEOUT_STYLE: "hidden", GRUB_DISTRIBUTOR: "Debian", GRUB_TERMINAL: "console", GRUB_CMDLINE_LINUX: "console=hvc0 net.ifnames=0" }, debianKernels));
-add("Debian 12, grub-mkconfig, no submenu, no recovery", mkconfig({ GRUB_DEFAULT: "2", GRUB_TIMEOUT: "0", GRUB_DISABLE_SUBMENU: "y", GRUB_DISABLE_RECOVERY: "true", GRUB_DISTRIBUTOR: "Debian" }, ["5.10.0-26-amd64", "5.10.0-25-amd64", "4.19.0-21-amd64"]));
-add("Debian 12, grub-mkconfig, by PARTUUID and UUID off", mkconfig({ GRUB_DEFAULT: "0", GRUB_TIMEOUT: "1", GRUB_DISABLE_LINUX_UUID: "true", GRUB_DISTRIBUTOR: "Debian", GRUB_CMDLINE_LINUX: "root=/dev/xvda1" }, ["6.1.0-13-cloud-amd64"]));
+add("Debian 12, grub-mkconfig, hidden menu and serial console", mkconfig({ GRUB_DEFAULT: "1>2", GRUB_TERMINAL: "console", GRUB_TIMEOUT: "3", GRUB_TIMEOUT_STYLE: "hidden", GRUB_DISTRIBUTOR: "Debian", GRUB_CMDLINE_LINUX: "console=hvc0 net.ifnames=0" }, debianKernels));
+add("Debian 12, grub-mkconfig, no submenu, no recovery", mkconfig({ GRUB_DEFAULT: "2", GRUB_TERMINAL: "console", GRUB_TIMEOUT: "0", GRUB_DISABLE_SUBMENU: "y", GRUB_DISABLE_RECOVERY: "true", GRUB_DISTRIBUTOR: "Debian" }, ["5.10.0-26-amd64", "5.10.0-25-amd64", "4.19.0-21-amd64"]));
+add("Debian 12, grub-mkconfig, by PARTUUID and UUID off", mkconfig({ GRUB_DEFAULT: "0", GRUB_TERMINAL: "console", GRUB_TIMEOUT: "1", GRUB_DISABLE_LINUX_UUID: "true", GRUB_DISTRIBUTOR: "Debian", GRUB_CMDLINE_LINUX: "root=/dev/xvda1" }, ["6.1.0-13-cloud-amd64"]));
 
 // The shapes of other generators.
 

@@ -25,7 +25,7 @@ export interface ScriptLimits {
 }
 
 export const DEFAULT_LIMITS: ScriptLimits = {
-  steps: 250_000,
+  steps: 200_000,
   depth: 64,
   stringLength: 1 << 20,
   expansion: 1 << 26,
@@ -34,7 +34,7 @@ export const DEFAULT_LIMITS: ScriptLimits = {
   entries: 100_000,
   globbed: 1_000_000,
   output: 1 << 22,
-  matching: 5_000_000,
+  matching: 1_000_000,
 };
 
 export type LimitName = keyof ScriptLimits;
