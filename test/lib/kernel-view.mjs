@@ -8,14 +8,15 @@ import { closeSync, lstatSync, mkdtempSync, openSync, readdirSync, readlinkSync,
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+/** By S_IFMT of st_mode. */
 const TYPES = {
-  16807: "file",
-  9604: "dir",
-  21609: "symlink",
-  4802: "char",
-  14406: "block",
-  2401: "fifo",
-  26411: "socket",
+  [0o100000]: "file",
+  [0o040000]: "dir",
+  [0o120000]: "symlink",
+  [0o020000]: "char",
+  [0o060000]: "block",
+  [0o010000]: "fifo",
+  [0o140000]: "socket",
 };
 
 /** Runs a tool; its output is the answer, its failure an error with what it printed. */
