@@ -9,15 +9,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** By S_IFMT of st_mode. */
-const TYPES = {
-  [0o100000]: "file",
-  [0o040000]: "dir",
-  [0o120000]: "symlink",
-  [0o020000]: "char",
-  [0o060000]: "block",
-  [0o010000]: "fifo",
-  [0o140000]: "socket",
-};
+const TYPES = new Map([
+  [0o100000, "file"],
+  [0o040000, "dir"],
+  [0o120000, "symlink"],
+  [0o020000, "char"],
+  [0o060000, "block"],
+  [0o010000, "fifo"],
+  [0o140000, "socket"],
+]);
 
 /** Runs a tool; its output is the answer, its failure an error with what it printed. */
 export function run(command, args, options = {}) {
@@ -48,7 +48,7 @@ export function kernelView(root, { hash = true, skip = [] } = {}) {
 }
 
 function entryOf(real, path, stat, hash) {
-  const type = TYPES[Number(stat.mode & 0o170000n)];
+  const type = TYPES.get(Number(stat.mode & 0o170000n));
   const isDevice = type === "char" || type === "block";
   return {
     ...textPair("path", path),
