@@ -134,7 +134,8 @@ function reportState(sb: Superblock, device: BlockDevice, { report, journal }: O
     const view = journal === "replay" ? "it is replayed in memory" : "what is in place is shown";
     const place = placeOf(layout, "s_feature_incompat", sb.offset);
     report(finding(JOURNAL_DIRTY, `the journal needs recovery; ${view}`, place));
-  } else if ((sb.state & EXT4_VALID_FS) === 0) {
+  } else if ((sb.state & EXT4_VALID_FS) === 0 && sb.offset === SUPERBLOCK_OFFSET) {
+    // Nobody keeps the state of the copies up to date.
     report(finding(NOT_CLEAN, "the volume was not unmounted cleanly", state));
   }
   if ((sb.state & EXT4_ERROR_FS) !== 0) report(finding(ERRORS_RECORDED, "the error bit is set", state));
