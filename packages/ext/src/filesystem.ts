@@ -2,6 +2,7 @@ import {
   type BlockDevice,
   finding,
   formatUuid,
+  ImageError,
   isImageError,
   isZero,
   readUpTo,
@@ -18,11 +19,12 @@ import {
   EXT4_ERROR_FS,
   EXT4_ROOT_INO,
   EXT4_VALID_FS,
+  ext4_inode,
   ext4_super_block as layout,
   SUPERBLOCK_OFFSET,
 } from "./layout.js";
 import { overlayDevice } from "./overlay.js";
-import { failure, placeOf } from "./place.js";
+import { placeOf } from "./place.js";
 import { decodeSuperblock, hasMagic, type Superblock } from "./superblock.js";
 import { Volume } from "./volume.js";
 
@@ -73,7 +75,9 @@ async function inodeOf(volume: Volume, ino: number, signal: AbortSignal | undefi
   throwIfAborted(signal);
   const decoded = await volume.inode(ino, signal);
   if (decoded === undefined) {
-    throw failure(ino === EXT4_ROOT_INO ? "corrupt" : "not-found", `inode ${ino} is not in use`);
+    const place = placeOf(ext4_inode, "i_links_count", await volume.inodeOffset(ino, signal));
+    // Every volume has a root; any other inode may be free.
+    throw new ImageError(ino === EXT4_ROOT_INO ? "corrupt" : "not-found", `inode ${ino} is not in use`, place);
   }
   return new ExtInode(volume, decoded);
 }
