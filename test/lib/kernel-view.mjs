@@ -4,19 +4,29 @@
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { closeSync, lstatSync, mkdtempSync, openSync, readdirSync, readlinkSync, readSync, rmdirSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  lstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  rmdirSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const TYPES = {
-  16807: "file",
-  9604: "dir",
-  21609: "symlink",
-  4802: "char",
-  14406: "block",
-  2401: "fifo",
-  26411: "socket",
-};
+const TYPES = new Map([
+  [constants.S_IFREG, "file"],
+  [constants.S_IFDIR, "dir"],
+  [constants.S_IFLNK, "symlink"],
+  [constants.S_IFCHR, "char"],
+  [constants.S_IFBLK, "block"],
+  [constants.S_IFIFO, "fifo"],
+  [constants.S_IFSOCK, "socket"],
+]);
 
 /** Runs a tool; its output is the answer, its failure an error with what it printed. */
 export function run(command, args, options = {}) {
@@ -47,7 +57,7 @@ export function kernelView(root, { hash = true, skip = [] } = {}) {
 }
 
 function entryOf(real, path, stat, hash) {
-  const type = TYPES[Number(stat.mode & 0o170000n)];
+  const type = TYPES.get(Number(stat.mode) & constants.S_IFMT);
   const isDevice = type === "char" || type === "block";
   return {
     ...textPair("path", path),
