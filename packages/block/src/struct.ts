@@ -92,7 +92,7 @@ export function struct<F extends Fields>(name: string, size: number, endian: End
     places[key] = { offset: spec.offset, size: spec.size };
   }
   const dump = (view: DataView, base: number) =>
-    Object.fromEntries(Object.entries(readers).map(([key, read]) => [key, read(view, base)]));
+    Object.fromEntries(Object.keys(places).map((key) => [key, readers[key]?.(view, base)]));
   return Object.assign(readers, { $name: name, $size: size, $fields: places, $dump: dump }) as unknown as Struct<F>;
 }
 
