@@ -66,12 +66,6 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
   /** For each sequential reader: the page it would read next, and how many pages were read ahead last time. */
   let streams: { next: number; ahead: number }[] = [];
 
-  const keep = (index: number, data: Uint8Array): void => {
-    // Room first: were all others in use, the new page would be the one to go.
-    if (pages.size >= maxPages) evict();
-    pages.set(index, { data, used: false });
-  };
-
   /** Drops the oldest page not used since eviction last passed by; those before it go to the end of the line. */
   const evict = (): void => {
     for (const [oldest, page] of pages) {
@@ -80,6 +74,11 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
       page.used = false;
       pages.set(oldest, page);
     }
+  };
+
+  /** Before a run is kept, not page by page: its own first pages would be the ones to go when all others are in use. */
+  const makeRoom = (count: number): void => {
+    while (pages.size > maxPages - count) evict();
   };
 
   /** Any object with `size` and `read` may be the device: bytes that it leaves out must not show as a short page. */
@@ -93,10 +92,12 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
     const start = first * pageSize;
     try {
       const data = await fetch(start, Math.min(count * pageSize, device.size - start));
+      const kept = Math.min(count, maxPages);
+      makeRoom(kept);
       for (let n = 0; n < count; n += 1) {
         // A copy, so that one kept page does not keep the whole run in memory.
         const page = count === 1 ? data : data.slice(n * pageSize, (n + 1) * pageSize);
-        keep(first + n, page);
+        if (n >= count - kept) pages.set(first + n, { data: page, used: false });
         loading.get(first + n)?.resolve(page);
         loading.delete(first + n);
       }
