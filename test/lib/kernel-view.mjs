@@ -4,28 +4,19 @@
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  lstatSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  readSync,
-  rmdirSync,
-} from "node:fs";
+import { closeSync, lstatSync, mkdtempSync, openSync, readdirSync, readlinkSync, readSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+/** By S_IFMT of st_mode. */
 const TYPES = new Map([
-  [constants.S_IFREG, "file"],
-  [constants.S_IFDIR, "dir"],
-  [constants.S_IFLNK, "symlink"],
-  [constants.S_IFCHR, "char"],
-  [constants.S_IFBLK, "block"],
-  [constants.S_IFIFO, "fifo"],
-  [constants.S_IFSOCK, "socket"],
+  [0o100000, "file"],
+  [0o040000, "dir"],
+  [0o120000, "symlink"],
+  [0o020000, "char"],
+  [0o060000, "block"],
+  [0o010000, "fifo"],
+  [0o140000, "socket"],
 ]);
 
 /** Runs a tool; its output is the answer, its failure an error with what it printed. */
@@ -57,7 +48,7 @@ export function kernelView(root, { hash = true, skip = [] } = {}) {
 }
 
 function entryOf(real, path, stat, hash) {
-  const type = TYPES.get(Number(stat.mode) & constants.S_IFMT);
+  const type = TYPES.get(Number(stat.mode & 0o170000n));
   const isDevice = type === "char" || type === "block";
   return {
     ...textPair("path", path),
