@@ -44,3 +44,34 @@ export function guestprobe(args: readonly string[], options: CliOptions = {}): P
     });
   });
 }
+
+const batch = fileURLToPath(new URL("./cli-batch.mjs", import.meta.url));
+
+export interface BatchResult {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+  readonly ms: number;
+  /** Bytes of resident memory after the run. */
+  readonly rss: number;
+}
+
+/** Runs many command lines in one process of their own. Fails if that process dies, or does not end in `timeout`. */
+export function guestprobeBatch(jobs: readonly (readonly string[])[], timeout: number): Promise<BatchResult[]> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [batch], { stdio: ["pipe", "ignore", "pipe", "pipe"], timeout });
+    const chunks: [Buffer[], Buffer[]] = [[], []];
+    for (const [index, stream] of [child.stderr, child.stdio[3]].entries()) {
+      stream?.on("data", (chunk: Buffer) => chunks[index as 0 | 1].push(chunk));
+    }
+    child.on("error", reject);
+    child.on("close", (code, signal) => {
+      const [err, results] = chunks.map((parts) => Buffer.concat(parts).toString()) as [string, string];
+      const lines = results.split("\n").filter((line) => line !== "");
+      if (lines.length === jobs.length) return resolve(lines.map((line) => JSON.parse(line) as BatchResult));
+      const last = jobs[lines.length]?.join(" ");
+      return reject(new Error(`ended by ${signal ?? code} at: guestprobe ${last}\n${err}`));
+    });
+    child.stdin?.end(JSON.stringify(jobs));
+  });
+}
