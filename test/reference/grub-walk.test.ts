@@ -1,10 +1,11 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GRUB_WALK, resolve } from "@guestprobe/vfs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { dir, file, link, memoryFs, type Node, text } from "../../packages/vfs/test/lib/memory-fs.js";
+import { run } from "../lib/kernel-view.mjs";
 
 const tree = dir({
   f: file("content of f"),
@@ -23,6 +24,8 @@ const tree = dir({
 });
 for (let n = 1; n <= 8; n += 1) tree.dir.push([`l${n}`, link(`l${n - 1}`)]);
 
+const GRUB = "grub-fstest";
+
 let folder: string;
 const image = (): string => join(folder, "image");
 
@@ -36,13 +39,13 @@ beforeAll(() => {
     else if ("file" in node) writeFileSync(path, node.file);
   };
   build(tree, join(folder, "tree"));
-  execFileSync("mke2fs", ["-q", "-t", "ext4", "-d", join(folder, "tree"), image(), "2M"]);
+  run("mke2fs", ["-q", "-t", "ext4", "-d", join(folder, "tree"), image(), "2M"]);
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** What the real GRUB makes of a path: the content of the file, or its error in our words. */
 function grub(path: string): string {
-  const { status, stdout, stderr } = spawnSync("grub-fstest", [image(), "cat", `(loop0)${path}`], {
+  const { status, stdout, stderr } = spawnSync(GRUB, [image(), "cat", `(loop0)${path}`], {
     encoding: "utf8",
     timeout: 10_000,
   });

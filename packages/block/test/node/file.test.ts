@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   closeSync,
@@ -17,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openFile } from "@guestprobe/block/node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { run } from "../../../../test/lib/kernel-view.mjs";
 import { pattern } from "../lib/pattern.js";
 
 const data = pattern(100_000);
@@ -141,7 +141,7 @@ describe("what cannot be opened is io, and leaves no descriptor behind", () => {
     await refused(at("folder"), "is a directory, not a disk image");
   });
   test("a pipe that nobody writes to, at once", async () => {
-    execFileSync("mkfifo", [at("pipe")]);
+    run("mkfifo", [at("pipe")]);
     await refused(at("pipe"), "is neither a regular file nor a block device");
   });
   test("a socket", async () => {
