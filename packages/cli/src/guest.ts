@@ -138,8 +138,8 @@ function makeGuest(
     try {
       return await openFileSystem(volume.block, FORMATS, {
         report,
-        journal: options.journal as "ignore" | "replay",
-        checksums: options.checksums as ChecksumPolicy,
+        ...(options.journal === undefined ? {} : { journal: options.journal as "ignore" | "replay" }),
+        ...(options.checksums === undefined ? {} : { checksums: options.checksums as ChecksumPolicy }),
       });
     } catch (cause) {
       const error = imageErrorOnly(cause);
