@@ -16,6 +16,8 @@ const TOOLS = {
   "grub-emu": "grub-emu",
   "/usr/lib/grub-xen/grub-x86_64-xen.bin": "grub-xen-host",
   script: "bsdutils",
+  strace: "strace",
+  losetup: "mount",
 };
 
 const folders = [...new Set([...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin"])];
