@@ -7,7 +7,6 @@ const TOOLS = {
   sfdisk: "fdisk",
   sgdisk: "gdisk",
   mount: "mount",
-  losetup: "mount",
   blockdev: "util-linux",
   getfattr: "attr",
   setfacl: "acl",
