@@ -1,4 +1,5 @@
 import { describePlace, type ErrorPlace, type ImageError } from "./errors.js";
+import { toHex } from "./text.js";
 
 export type Severity = "error" | "warning" | "note";
 
@@ -41,17 +42,21 @@ export function finding(
   return { next: kind.next, ...where, code: kind.code, severity: kind.severity, message };
 }
 
-/** An error that stopped one part of the work, as a finding about that part. */
+/** Errors that say what this toolkit cannot do, not that something is wrong with the image. */
+const NO_DAMAGE: readonly string[] = ["unsupported", "encrypted", "not-this-format"];
+
+/** An error that stopped one part of the work, as a finding about that part: damage, or a warning if it is none. */
 export function findingFromError(
   error: ImageError,
   where: { device?: string | undefined; path?: Uint8Array | undefined } = {},
 ): Finding {
   const { code, message, format, structure, field, offset } = error;
-  return { code, severity: "error", message, format, structure, field, offset, ...where, next: [] };
+  const severity = NO_DAMAGE.includes(code) ? "warning" : "error";
+  return { code, severity, message, format, structure, field, offset, ...where, next: [] };
 }
 
 /**
- * Collects findings: the same code at the same place once, and no more than `limit` of one code, so that a hostile
+ * Collects findings: one that says the same of the same place once, and no more than `limit` of one code, so that a hostile
  * image cannot fill memory with them. `suppressed` counts what was dropped, by code.
  */
 export class FindingLog {
@@ -66,7 +71,8 @@ export class FindingLog {
   }
 
   readonly report: Report = (entry) => {
-    const key = `${entry.code}\n${entry.device ?? ""}\n${describePlace(entry)}\n${entry.path ?? ""}\n${entry.line ?? ""}`;
+    const { code, device, format, path, line, message } = entry;
+    const key = JSON.stringify([code, device, format, describePlace(entry), path && toHex(path), line, message]);
     if (this.#seen.has(key)) return;
     const count = this.#perCode.get(entry.code) ?? 0;
     if (count >= this.#limit) {
