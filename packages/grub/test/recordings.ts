@@ -116,7 +116,7 @@ export async function actual(recording: Recording): Promise<Outcome> {
         [...script.variables]
           .filter(([name]) => !VOLATILE.test(name) && /^[^=\s]+$/.test(name))
           // The listing cannot be told from the lines of a value; it is read by lines.
-          .map(([name, value]) => [name, value.split("\n")[0]]),
+          .map(([name, value]) => [name, value.split("\n")[0]!]),
       )
     : {};
   const boot = async (choice: string | undefined) => {

@@ -19,14 +19,20 @@ export const DIALECTS = {
     keepsDefault: false,
     blscfg: false,
   },
-  "debian-2.12": {
-    name: "debian-2.12",
+  "2.12": {
+    name: "2.12",
     idsBeforeNumbers: false,
     emptyEntryIsSuccess: false,
     keepsDefault: false,
     blscfg: false,
   },
-  redhat: { name: "redhat", idsBeforeNumbers: true, emptyEntryIsSuccess: true, keepsDefault: true, blscfg: true },
+  "redhat-2.12": {
+    name: "redhat-2.12",
+    idsBeforeNumbers: true,
+    emptyEntryIsSuccess: true,
+    keepsDefault: true,
+    blscfg: true,
+  },
 } as const satisfies Record<string, Dialect>;
 
 export type DialectName = keyof typeof DIALECTS;

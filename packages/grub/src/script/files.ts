@@ -1,4 +1,5 @@
-import { ERR } from "./errno.js";
+import { isBlocklist } from "../blocklist.js";
+import { GRUB_ERRNO } from "../errno.js";
 import type { Machine } from "./machine.js";
 import type { Volume, WorldEntry } from "./world.js";
 
@@ -23,7 +24,7 @@ export function splitFileName(machine: Machine, name: string): FileName | undefi
   if (!name.startsWith("(")) return withRoot(machine, "", name);
   const end = name.indexOf(")");
   if (end < 0) {
-    machine.fail(ERR.badFilename, "missing `)' symbol");
+    machine.fail(GRUB_ERRNO["bad-filename"], "missing `)' symbol");
     return undefined;
   }
   return withRoot(machine, name.slice(1, end), name.slice(end + 1));
@@ -33,7 +34,7 @@ function withRoot(machine: Machine, device: string, path: string): FileName | un
   if (device !== "") return { device, path };
   const root = machine.environment.get("root");
   if (root === undefined || root.value === "") {
-    machine.fail(ERR.badDevice, "variable `root' isn't set");
+    machine.fail(GRUB_ERRNO["bad-device"], "variable `root' isn't set");
     return undefined;
   }
   if (root.unknown !== undefined) machine.doubt(root.unknown);
@@ -45,7 +46,7 @@ export async function openVolume(machine: Machine, device: string): Promise<Volu
   const loop = machine.loopbacks.get(device);
   if (loop === "unknown") {
     machine.doubt(`what is on the loopback device ${device}`);
-    machine.fail(ERR.unknownFs, "unknown filesystem");
+    machine.fail(GRUB_ERRNO["unknown-fs"], "unknown filesystem");
     return undefined;
   }
   if (loop !== undefined) return loop;
@@ -53,7 +54,7 @@ export async function openVolume(machine: Machine, device: string): Promise<Volu
   if ((await world.probe(device)) === undefined) {
     const disk = device.split(",")[0]!;
     const partition = disk !== device && (await world.probe(disk)) !== undefined;
-    machine.fail(ERR.unknownDevice, partition ? "no such partition" : `disk \`${device}' not found`);
+    machine.fail(GRUB_ERRNO["unknown-device"], partition ? "no such partition" : `disk \`${device}' not found`);
     return undefined;
   }
   return {
@@ -75,25 +76,25 @@ export async function openFile(machine: Machine, name: string): Promise<OpenFile
       machine.doubt(`what the blocks ${name} hold`);
       return { ...file, size: 0 };
     }
-    machine.fail(ERR.badFilename, `invalid file name \`${name}'`);
+    machine.fail(GRUB_ERRNO["bad-filename"], `invalid file name \`${name}'`);
     return undefined;
   }
   if ((await volume.probe()).fs === undefined) {
-    machine.fail(ERR.unknownFs, "unknown filesystem");
+    machine.fail(GRUB_ERRNO["unknown-fs"], "unknown filesystem");
     return undefined;
   }
   machine.budget.spend("files");
   const found = await volume.exists(file.path);
   if (found === undefined) {
-    machine.fail(ERR.fileNotFound, `file \`${file.path}' not found`);
+    machine.fail(GRUB_ERRNO["file-not-found"], `file \`${file.path}' not found`);
     return undefined;
   }
   return { ...file, size: found.size };
 }
 
-/** `0+1,8+2`: a list of sector runs in place of a path (kern/fs.c, grub_fs_blocklist_open). */
+/** Whether a name without a leading slash is a list of runs of sectors, which GRUB opens in place of a file. */
 export function isBlockList(path: string): boolean {
-  return /^[0-9]*\+[0-9]+(,[0-9]*\+[0-9]+)*$/.test(path);
+  return isBlocklist(path, Number.MAX_SAFE_INTEGER);
 }
 
 /** The bytes of a file; undefined after an error was set. */
@@ -110,7 +111,7 @@ export async function readFile(
   const volume = await openVolume(machine, file.device);
   const bytes = await volume?.read(file.path);
   if (bytes === undefined) {
-    machine.fail(ERR.fileReadError, `premature end of file ${key}`);
+    machine.fail(GRUB_ERRNO["file-read-error"], `premature end of file ${key}`);
     return undefined;
   }
   machine.budget.spend("fileBytes", bytes.length);

@@ -1,8 +1,8 @@
+import { GRUB_ERRNO } from "../errno.js";
 import type { Command, FunctionDefinition, SimpleCommand, Unit } from "./ast.js";
 import type { Budget } from "./budget.js";
 import type { Dialect, Platform } from "./dialect.js";
 import { Environment } from "./environment.js";
-import { ERR } from "./errno.js";
 import { expandWords, type Scope } from "./expand.js";
 import { listDirectory } from "./files.js";
 import type { GlobView } from "./glob.js";
@@ -268,7 +268,7 @@ export class Machine {
     const { printed, at, message } = unit.problem!;
     this.at = at;
     for (const text of printed) {
-      this.fail(ERR.invalidCommand, text);
+      this.fail(GRUB_ERRNO["invalid-command"], text);
       this.printError();
     }
     this.remark("not-modelled", `refused by GRUB's parser: ${message}`, at);
@@ -407,7 +407,7 @@ export class Machine {
       invert = true;
       words = words.slice(1);
       if (words.length === 0) {
-        this.fail(ERR.badArgument, "no command is specified");
+        this.fail(GRUB_ERRNO["bad-argument"], "no command is specified");
         const status = this.errno;
         return status;
       }
@@ -425,17 +425,17 @@ export class Machine {
     this.at = at;
     let result = status;
     if (invert) {
-      if (status === ERR.testFailure) {
+      if (status === GRUB_ERRNO["test-failure"]) {
         result = 0;
         this.#errno = 0;
       } else if (status === 0) {
-        result = this.fail(ERR.testFailure, "false");
+        result = this.fail(GRUB_ERRNO["test-failure"], "false");
       } else {
         this.printError();
         result = 0;
       }
     }
-    if (this.#errno === ERR.testFailure) this.#errno = 0;
+    if (this.#errno === GRUB_ERRNO["test-failure"]) this.#errno = 0;
     this.printError();
     return result;
   }
@@ -466,10 +466,10 @@ export class Machine {
     const equals = name.indexOf("=");
     if (equals >= 0) {
       const variable = name.slice(0, equals);
-      if (/^[0-9#*@]/.test(variable)) this.fail(ERR.badArgument, `invalid variable name \`${variable}'`);
+      if (/^[0-9#*@]/.test(variable)) this.fail(GRUB_ERRNO["bad-argument"], `invalid variable name \`${variable}'`);
       else this.set(variable, name.slice(equals + 1), unknown);
     } else {
-      this.fail(ERR.unknownCommand, `can't find command \`${name}'`);
+      this.fail(GRUB_ERRNO["unknown-command"], `can't find command \`${name}'`);
       this.remark(
         "unknown-command",
         `\`${name}' is neither a command nor a function here; GRUB goes on as if it had succeeded`,
@@ -549,10 +549,10 @@ export class Machine {
 
   addEntry(entry: Entry): number {
     const { menu } = this;
-    if (menu === undefined) return this.fail(ERR.menu, "no menu context");
+    if (menu === undefined) return this.fail(GRUB_ERRNO.menu, "no menu context");
     this.budget.spend("entries");
     menu.push(entry);
-    return ERR.none;
+    return GRUB_ERRNO.none;
   }
 }
 

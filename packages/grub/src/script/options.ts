@@ -1,4 +1,4 @@
-import { ERR } from "./errno.js";
+import { GRUB_ERRNO } from "../errno.js";
 import { parseNumber } from "./text.js";
 
 /** An option of a command, as GRUB declares it (include/grub/lib/arg.h). */
@@ -32,7 +32,7 @@ export type OptionResult = ParsedOptions | { readonly error: number; readonly me
 export function parseOptions(table: OptionTable, words: readonly string[]): OptionResult {
   const given = new Map<string, (string | undefined)[]>();
   const args: string[] = [];
-  const fail = (message: string): OptionResult => ({ error: ERR.badArgument, message });
+  const fail = (message: string): OptionResult => ({ error: GRUB_ERRNO["bad-argument"], message });
   const byShort = (letter: string) =>
     table.options.find((option) => option.short === letter) ?? BUILT_IN.find((option) => option.short === letter);
   const byLong = (name: string) =>
@@ -59,7 +59,7 @@ export function parseOptions(table: OptionTable, words: readonly string[]): Opti
         if (option.value !== undefined && !option.optional) {
           return fail(`missing mandatory option for \`${option.long}'`);
         }
-        if (BUILT_IN.includes(option)) return { error: ERR.none, message: undefined };
+        if (BUILT_IN.includes(option)) return { error: GRUB_ERRNO.none, message: undefined };
         record(given, option, undefined);
       }
       const next = words[index + 1];
@@ -88,7 +88,7 @@ export function parseOptions(table: OptionTable, words: readonly string[]): Opti
         continue;
       }
     }
-    if (BUILT_IN.includes(option!)) return { error: ERR.none, message: undefined };
+    if (BUILT_IN.includes(option!)) return { error: GRUB_ERRNO.none, message: undefined };
     if (option!.value === undefined || (value === undefined && option!.optional)) {
       if (value !== undefined) {
         return fail(`a value was assigned to the argument \`${word}' while it doesn't require an argument`);

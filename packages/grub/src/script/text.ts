@@ -1,3 +1,5 @@
+import { compareBytes } from "@guestprobe/block";
+
 /**
  * Text as GRUB sees it is bytes. Inside this package it is a JavaScript string decoded from UTF-8 in which each byte
  * that is not valid UTF-8 stands as U+DC80..U+DCFF, so that the way back is exact: no guest's path or title is altered.
@@ -87,15 +89,7 @@ function isHighSurrogate(text: string, index: number): boolean {
 
 /** Order of two strings by their bytes, as `grub_strcmp` has it; UTF-16 order differs past U+FFFF. */
 export function compareText(left: string, right: string): number {
-  if (left === right) return 0;
-  const a = encodeText(left);
-  const b = encodeText(right);
-  const length = Math.min(a.length, b.length);
-  for (let index = 0; index < length; index++) {
-    const difference = a[index]! - b[index]!;
-    if (difference !== 0) return difference < 0 ? -1 : 1;
-  }
-  return a.length - b.length;
+  return left === right ? 0 : compareBytes(encodeText(left), encodeText(right));
 }
 
 /** `grub_isspace`: the four blanks that GRUB knows. */

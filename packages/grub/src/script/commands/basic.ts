@@ -1,4 +1,4 @@
-import { ERR } from "../errno.js";
+import { GRUB_ERRNO } from "../../errno.js";
 import type { Call, CommandSpec, Machine } from "../machine.js";
 import { compileRegexp, RegexpRefusal } from "../regexp.js";
 import { sourceFromText } from "../source.js";
@@ -30,7 +30,7 @@ async function echo(machine: Machine, { args, options }: Call): Promise<number> 
       .join(" ");
   }
   machine.print(newline ? `${text}\n` : text);
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 async function set(machine: Machine, { args }: Call): Promise<number> {
@@ -38,80 +38,82 @@ async function set(machine: Machine, { args }: Call): Promise<number> {
   if (first === undefined) {
     const lines = machine.environment.sorted().map(([name, { value }]) => `${name}=${value}\n`);
     machine.print(lines.join(""));
-    return ERR.none;
+    return GRUB_ERRNO.none;
   }
   const equals = first.indexOf("=");
-  if (equals < 0) return machine.fail(ERR.badArgument, "not an assignment");
+  if (equals < 0) return machine.fail(GRUB_ERRNO["bad-argument"], "not an assignment");
   machine.set(first.slice(0, equals), first.slice(equals + 1), machine.argumentDoubt);
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 async function unset(machine: Machine, { args }: Call): Promise<number> {
-  if (args.length === 0) return machine.fail(ERR.badArgument, "one argument expected");
+  if (args.length === 0) return machine.fail(GRUB_ERRNO["bad-argument"], "one argument expected");
   machine.environment.unset(args[0]!, machine.at);
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 async function exportNames(machine: Machine, { args }: Call): Promise<number> {
-  if (args.length === 0) return machine.fail(ERR.badArgument, "one argument expected");
+  if (args.length === 0) return machine.fail(GRUB_ERRNO["bad-argument"], "one argument expected");
   for (const name of args) machine.environment.export(name, machine.at);
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 async function test(machine: Machine, { args }: Call): Promise<number> {
   const words = args.at(-1) === "]" ? args.slice(0, -1) : args;
-  return (await evaluateTest(machine, words)) ? ERR.none : machine.fail(ERR.testFailure, "false");
+  return (await evaluateTest(machine, words)) ? GRUB_ERRNO.none : machine.fail(GRUB_ERRNO["test-failure"], "false");
 }
 
 /** `break` and `continue`. */
 async function leave(machine: Machine, { name, args }: Call): Promise<number> {
-  if (args.length > 1) return machine.fail(ERR.badArgument, "one argument expected");
+  if (args.length > 1) return machine.fail(GRUB_ERRNO["bad-argument"], "one argument expected");
   let count = 1;
   if (args[0] !== undefined) {
     const { value, end, fault } = parseNumber(args[0], 10);
-    if (fault === "overflow") return machine.fail(ERR.outOfRange, "overflow is detected");
-    if (fault !== undefined) return machine.fail(ERR.badNumber, "unrecognized number");
-    if (end !== args[0].length) return machine.fail(ERR.badArgument, "unrecognized number");
-    if (value === 0n) return machine.fail(ERR.badArgument, "can't break 0 loops");
+    if (fault === "overflow") return machine.fail(GRUB_ERRNO["out-of-range"], "overflow is detected");
+    if (fault !== undefined) return machine.fail(GRUB_ERRNO["bad-number"], "unrecognized number");
+    if (end !== args[0].length) return machine.fail(GRUB_ERRNO["bad-argument"], "unrecognized number");
+    if (value === 0n) return machine.fail(GRUB_ERRNO["bad-argument"], "can't break 0 loops");
     count = Number(value);
   }
   machine.leaveLoops(count, name === "continue");
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 async function returnFrom(machine: Machine, { args }: Call): Promise<number> {
-  if (machine.scope === undefined || args.length > 1) return machine.fail(ERR.badArgument, "not in function body");
+  if (machine.scope === undefined || args.length > 1)
+    return machine.fail(GRUB_ERRNO["bad-argument"], "not in function body");
   if (args[0] === undefined) {
     machine.leaveFunction();
     return Number(parseNumber(machine.environment.value("?") ?? "0", 10).value);
   }
   const { value, end, fault } = parseNumber(args[0], 10);
-  if (fault !== undefined) return machine.fail(ERR.badNumber, "unrecognized number");
-  if (end !== args[0].length) return machine.fail(ERR.badArgument, "unrecognized number");
+  if (fault !== undefined) return machine.fail(GRUB_ERRNO["bad-number"], "unrecognized number");
+  if (end !== args[0].length) return machine.fail(GRUB_ERRNO["bad-argument"], "unrecognized number");
   machine.leaveFunction();
   const status = Number(BigInt.asIntN(32, value));
-  return status === 0 ? ERR.none : machine.fail(status, "false");
+  return status === 0 ? GRUB_ERRNO.none : machine.fail(status, "false");
 }
 
 async function shift(machine: Machine, { args }: Call): Promise<number> {
   const { scope } = machine;
-  if (scope === undefined) return ERR.none;
-  if (args.length > 1) return ERR.badArgument;
+  if (scope === undefined) return GRUB_ERRNO.none;
+  if (args.length > 1) return GRUB_ERRNO["bad-argument"];
   const { value, end, fault } = parseNumber(args[0] ?? "1", 10);
-  if (fault === "none") machine.fail(ERR.badNumber, "unrecognized number");
-  if ((args[0] !== undefined && end !== args[0].length) || value > BigInt(scope.args.length)) return ERR.badArgument;
+  if (fault === "none") machine.fail(GRUB_ERRNO["bad-number"], "unrecognized number");
+  if ((args[0] !== undefined && end !== args[0].length) || value > BigInt(scope.args.length))
+    return GRUB_ERRNO["bad-argument"];
   scope.args = scope.args.slice(Number(value));
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 async function setparams(machine: Machine, { args }: Call): Promise<number> {
-  if (machine.scope === undefined) return ERR.invalidCommand;
+  if (machine.scope === undefined) return GRUB_ERRNO["invalid-command"];
   machine.scope.args = args;
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 async function evaluate(machine: Machine, { args, at }: Call): Promise<number> {
-  if (args.length === 0) return ERR.none;
+  if (args.length === 0) return GRUB_ERRNO.none;
   const text = args.join(" ");
   machine.budget.spend("expansion", text.length);
   return machine.nested(() => machine.runText(sourceFromText(at, text)));
@@ -120,7 +122,7 @@ async function evaluate(machine: Machine, { args, at }: Call): Promise<number> {
 async function regexp(machine: Machine, { args, options }: Call): Promise<number> {
   const [expression, text] = args;
   if (expression === undefined || text === undefined || args.length !== 2) {
-    return machine.fail(ERR.badArgument, "two arguments expected");
+    return machine.fail(GRUB_ERRNO["bad-argument"], "two arguments expected");
   }
   let groups: readonly ({ start: number; end: number } | undefined)[] | undefined;
   try {
@@ -128,9 +130,9 @@ async function regexp(machine: Machine, { args, options }: Call): Promise<number
   } catch (refusal) {
     if (!(refusal instanceof RegexpRefusal)) throw refusal;
     if (refusal.reason === "back reference") machine.doubt(`whether \`${expression}', with a back reference, matches`);
-    return machine.fail(ERR.testFailure, refusal.reason);
+    return machine.fail(GRUB_ERRNO["test-failure"], refusal.reason);
   }
-  if (groups === undefined) return machine.fail(ERR.testFailure, "No match");
+  if (groups === undefined) return machine.fail(GRUB_ERRNO["test-failure"], "No match");
   for (const request of options.given.get("set") ?? []) {
     const [before, after] = [request!.split(":")[0]!, request!.slice(request!.indexOf(":") + 1)];
     const variable = request!.includes(":") ? after : request!;
@@ -138,7 +140,7 @@ async function regexp(machine: Machine, { args, options }: Call): Promise<number
     if (request!.includes(":")) {
       const parsed = parseNumber(before, 10);
       if (parsed.end !== before.length) {
-        return machine.fail(ERR.badArgument, `invalid variable name format ${request}`);
+        return machine.fail(GRUB_ERRNO["bad-argument"], `invalid variable name format ${request}`);
       }
       number = parsed.value;
     }
@@ -146,11 +148,11 @@ async function regexp(machine: Machine, { args, options }: Call): Promise<number
     if (group === undefined) machine.environment.unset(variable, machine.at);
     else machine.set(variable, text.slice(group.start, group.end), machine.argumentDoubt);
   }
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 const status = (value: number, message: string) => async (machine: Machine) =>
-  value === 0 ? ERR.none : machine.fail(value, message);
+  value === 0 ? GRUB_ERRNO.none : machine.fail(value, message);
 
 /** Commands of the language itself. */
 export const BASIC_COMMANDS: Readonly<Record<string, CommandSpec>> = {
@@ -169,7 +171,7 @@ export const BASIC_COMMANDS: Readonly<Record<string, CommandSpec>> = {
   unset: { run: unset },
   export: { run: exportNames },
   true: { run: status(0, "") },
-  false: { run: status(ERR.testFailure, "false") },
+  false: { run: status(GRUB_ERRNO["test-failure"], "false") },
   test: { run: test },
   "[": { run: test },
   break: { run: leave },

@@ -1,4 +1,4 @@
-import { ERR } from "../errno.js";
+import { GRUB_ERRNO } from "../../errno.js";
 import { isBlockList, openFile, openVolume, splitFileName } from "../files.js";
 import { type Call, type CommandSpec, Halt, type LoadedFile, type Machine } from "../machine.js";
 
@@ -32,18 +32,19 @@ const kernel =
     const first = options === "options" ? args.findIndex((arg) => !arg.startsWith("--")) : 0;
     const [path, ...rest] = first < 0 ? [] : args.slice(first);
     machine.loaded = undefined;
-    if (path === undefined) return machine.fail(ERR.badArgument, "filename expected");
+    if (path === undefined) return machine.fail(GRUB_ERRNO["bad-argument"], "filename expected");
     const cmdline = commandLine(rest);
     const file = await loaderFile(machine, path, cmdline);
     if (file === undefined) return machine.errno;
     machine.loaded = { command: name, kernel: file, cmdline, initrds: [], modules: [] };
-    return ERR.none;
+    return GRUB_ERRNO.none;
   };
 
 /** `initrd`: all its files become one ramdisk; what was there is replaced. */
 async function initrd(machine: Machine, { args }: Call): Promise<number> {
-  if (args.length === 0) return machine.fail(ERR.badArgument, "filename expected");
-  if (machine.loaded === undefined) return machine.fail(ERR.badArgument, "you need to load the kernel first");
+  if (args.length === 0) return machine.fail(GRUB_ERRNO["bad-argument"], "filename expected");
+  if (machine.loaded === undefined)
+    return machine.fail(GRUB_ERRNO["bad-argument"], "you need to load the kernel first");
   const files: LoadedFile[] = [];
   for (const word of args) {
     // `newc:NAME:FILE` puts a file into the ramdisk under a name.
@@ -52,21 +53,22 @@ async function initrd(machine: Machine, { args }: Call): Promise<number> {
     files.push(file);
   }
   machine.loaded = { ...machine.loaded, initrds: files };
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 async function addModule(machine: Machine, { args }: Call): Promise<number> {
   const [path, ...rest] = args.filter((arg) => arg !== "--nounzip");
-  if (path === undefined) return machine.fail(ERR.badArgument, "filename expected");
-  if (machine.loaded === undefined) return machine.fail(ERR.badArgument, "you need to load the kernel first");
+  if (path === undefined) return machine.fail(GRUB_ERRNO["bad-argument"], "filename expected");
+  if (machine.loaded === undefined)
+    return machine.fail(GRUB_ERRNO["bad-argument"], "you need to load the kernel first");
   const file = await loaderFile(machine, path, commandLine(rest));
   if (file === undefined) return machine.errno;
   machine.loaded = { ...machine.loaded, modules: [...machine.loaded.modules, file] };
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 async function boot(machine: Machine): Promise<number> {
-  if (machine.loaded === undefined) return machine.fail(ERR.noKernel, "you need to load the kernel first");
+  if (machine.loaded === undefined) return machine.fail(GRUB_ERRNO["no-kernel"], "you need to load the kernel first");
   throw new Halt("boot");
 }
 
@@ -88,7 +90,7 @@ async function legacyKernel(machine: Machine, { args, at }: Call): Promise<numbe
     }
   }
   // The translation passes the file twice: once as itself, once as the first word of the command line.
-  if (words.length < 2) return machine.fail(ERR.badArgument, "filename expected");
+  if (words.length < 2) return machine.fail(GRUB_ERRNO["bad-argument"], "filename expected");
   const linuxWords = [words[0]!, ...words.slice(2)];
   for (const kind of ["linux", "multiboot"] as const) {
     if (machine.legacyKernel !== undefined && machine.legacyKernel !== kind) continue;
@@ -100,18 +102,19 @@ async function legacyKernel(machine: Machine, { args, at }: Call): Promise<numbe
     machine.takeError();
     if (status === 0) {
       machine.legacyKernel = kind;
-      return ERR.none;
+      return GRUB_ERRNO.none;
     }
   }
-  return machine.fail(ERR.badOs, `couldn't load file ${words[0]}`);
+  return machine.fail(GRUB_ERRNO["bad-os"], `couldn't load file ${words[0]}`);
 }
 
 async function legacyInitrd(machine: Machine, { args, at }: Call): Promise<number> {
-  if (machine.legacyKernel === undefined) return machine.fail(ERR.badArgument, "you need to load the kernel first");
+  if (machine.legacyKernel === undefined)
+    return machine.fail(GRUB_ERRNO["bad-argument"], "you need to load the kernel first");
   const linux = machine.legacyKernel === "linux";
   const command = linux ? (machine.platform === "pc" ? "initrd16" : "initrd") : "module";
   const status = await machine.invoke(command, linux ? args.slice(0, 1) : args, at);
-  return status ?? machine.fail(ERR.badArgument, `can't find command \`${command}'`);
+  return status ?? machine.fail(GRUB_ERRNO["bad-argument"], `can't find command \`${command}'`);
 }
 
 const halt = (reason: "exit" | "halt" | "reboot") => async (): Promise<number> => {

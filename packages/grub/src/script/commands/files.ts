@@ -1,6 +1,6 @@
 import { isImageError } from "@guestprobe/block";
 import { editEnvironment, parseEnvironment } from "../../env/block.js";
-import { ERR } from "../errno.js";
+import { GRUB_ERRNO } from "../../errno.js";
 import { formatFileName, listDirectory, openFile, openVolume, readFile, splitFileName } from "../files.js";
 import type { Call, CommandSpec, Machine } from "../machine.js";
 import type { OptionTable } from "../options.js";
@@ -43,12 +43,12 @@ export async function runConfigFile(machine: Machine, name: string): Promise<boo
 
 /** `configfile`: in a context of its own, and its menu is shown. */
 async function configfile(machine: Machine, { args }: Call): Promise<number> {
-  if (args.length !== 1) return machine.fail(ERR.badArgument, "filename expected");
+  if (args.length !== 1) return machine.fail(GRUB_ERRNO["bad-argument"], "filename expected");
   machine.openContext();
   await runConfigFile(machine, args[0]!);
   await showOwnMenu(machine);
   machine.closeContext();
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 /** Shows the menu that the current context has gathered, if it has any. */
@@ -58,9 +58,9 @@ export async function showOwnMenu(machine: Machine): Promise<void> {
 }
 
 async function source(machine: Machine, { args }: Call): Promise<number> {
-  if (args.length !== 1) return machine.fail(ERR.badArgument, "filename expected");
+  if (args.length !== 1) return machine.fail(GRUB_ERRNO["bad-argument"], "filename expected");
   await runConfigFile(machine, args[0]!);
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 /** `normal [FILE]`: as at start, `$prefix/grub.cfg` unless another is named. */
@@ -71,15 +71,15 @@ async function normal(machine: Machine, { args }: Call): Promise<number> {
     await runConfigFile(machine, file);
     await showOwnMenu(machine);
   }
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 async function cat(machine: Machine, { args }: Call): Promise<number> {
-  if (args.length !== 1) return machine.fail(ERR.badArgument, "filename expected");
+  if (args.length !== 1) return machine.fail(GRUB_ERRNO["bad-argument"], "filename expected");
   const file = await readFile(machine, args[0]!);
   if (file === undefined) return machine.errno;
   machine.print(`${decodeText(file.bytes)}\n`);
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 /** `ls`: devices, or the names in a directory; the long form is not modelled. */
@@ -87,7 +87,7 @@ async function ls(machine: Machine, { args, options }: Call): Promise<number> {
   if (options.given.has("long")) machine.remark("not-modelled", "the long form of ls");
   if (args.length === 0) {
     machine.print(`${(await machine.devices()).map((device) => `(${device}) `).join("")}\n`);
-    return ERR.none;
+    return GRUB_ERRNO.none;
   }
   for (const name of args) {
     const entries = await listDirectory(machine, name);
@@ -99,22 +99,22 @@ async function ls(machine: Machine, { args, options }: Call): Promise<number> {
     const shown = entries.filter((entry) => options.given.has("all") || !entry.name.startsWith("."));
     machine.print(`${shown.map((entry) => `${entry.name}${entry.type === "directory" ? "/" : ""} `).join("")}\n`);
   }
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 async function loopback(machine: Machine, { args, options }: Call): Promise<number> {
   const [name, image] = args;
-  if (name === undefined) return machine.fail(ERR.badArgument, "device name required");
+  if (name === undefined) return machine.fail(GRUB_ERRNO["bad-argument"], "device name required");
   const loopbacks = new Map(machine.loopbacks);
   const partitions = (device: string) =>
     [...loopbacks.keys()].filter((key) => key === device || key.startsWith(`${device},`));
   if (options.given.has("delete")) {
-    if (!loopbacks.has(name)) return machine.fail(ERR.badDevice, "device not found");
+    if (!loopbacks.has(name)) return machine.fail(GRUB_ERRNO["bad-device"], "device not found");
     for (const device of partitions(name)) loopbacks.delete(device);
     machine.loopbacks = loopbacks;
-    return ERR.none;
+    return GRUB_ERRNO.none;
   }
-  if (image === undefined) return machine.fail(ERR.badArgument, "filename expected");
+  if (image === undefined) return machine.fail(GRUB_ERRNO["bad-argument"], "filename expected");
   const file = await openFile(machine, image);
   if (file === undefined) return machine.errno;
   const volumes = await machine.world.openImage?.(file.device, file.path);
@@ -125,7 +125,7 @@ async function loopback(machine: Machine, { args, options }: Call): Promise<numb
     for (const [part, volume] of volumes) add(part, volume);
   }
   machine.loopbacks = loopbacks;
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 const ENV_OPTIONS: OptionTable = {
@@ -141,7 +141,7 @@ async function openBlock(machine: Machine, { options }: Call) {
   if (name === undefined) {
     const prefix = machine.environment.value("prefix");
     if (prefix === undefined) {
-      machine.fail(ERR.fileNotFound, "variable `prefix' isn't set");
+      machine.fail(GRUB_ERRNO["file-not-found"], "variable `prefix' isn't set");
       return undefined;
     }
     name = `${prefix}/grubenv`;
@@ -152,7 +152,7 @@ async function openBlock(machine: Machine, { options }: Call) {
     return { file, block: parseEnvironment(file.bytes) };
   } catch (error) {
     if (!isImageError(error)) throw error;
-    machine.fail(ERR.badFileType, "invalid environment block");
+    machine.fail(GRUB_ERRNO["bad-file-type"], "invalid environment block");
     return undefined;
   }
 }
@@ -164,50 +164,50 @@ async function loadEnv(machine: Machine, call: Call): Promise<number> {
     machine.budget.spend("steps");
     if (call.args.length === 0 || call.args.includes(name)) machine.set(name, value);
   }
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 async function listEnv(machine: Machine, call: Call): Promise<number> {
   const opened = await openBlock(machine, call);
   if (opened === undefined) return machine.errno;
   machine.print(opened.block.variables.map(({ name, value }) => `${name}=${value}\n`).join(""));
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 /** `save_env`: nothing is written; later reads in the same run see what would have been. */
 async function saveEnv(machine: Machine, call: Call): Promise<number> {
-  if (call.args.length === 0) return machine.fail(ERR.badArgument, "no variable is specified");
+  if (call.args.length === 0) return machine.fail(GRUB_ERRNO["bad-argument"], "no variable is specified");
   const opened = await openBlock(machine, call);
   if (opened === undefined) return machine.errno;
   let { bytes } = opened.file;
   for (const name of call.args) {
     const edited = editEnvironment(bytes, name, machine.environment.value(name));
-    if (edited === undefined) return machine.fail(ERR.badArgument, "environment block too small");
+    if (edited === undefined) return machine.fail(GRUB_ERRNO["bad-argument"], "environment block too small");
     bytes = edited;
   }
   machine.written = new Map(machine.written).set(formatFileName(opened.file), bytes);
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 /** `loadfont`: succeeds when the font is there; a bare name is one of GRUB's own fonts. */
 async function loadfont(machine: Machine, { args }: Call): Promise<number> {
-  if (args.length === 0) return machine.fail(ERR.badArgument, "filename expected");
+  if (args.length === 0) return machine.fail(GRUB_ERRNO["bad-argument"], "filename expected");
   for (const name of args) {
     const bare = !/^[(/+]/.test(name);
     const prefix = machine.environment.value("prefix") ?? "";
     const file = await openFile(machine, bare ? `${prefix}/fonts/${name}.pf2` : name);
     if (file === undefined) return machine.errno;
   }
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 /** `file --is-...`: what a file is, which takes reading it as a loader would. */
 async function fileKind(machine: Machine, { args }: Call): Promise<number> {
   const name = args.find((arg) => !arg.startsWith("-"));
-  if (name === undefined) return machine.fail(ERR.badArgument, "filename expected");
+  if (name === undefined) return machine.fail(GRUB_ERRNO["bad-argument"], "filename expected");
   if ((await openFile(machine, name)) === undefined) return machine.errno;
   machine.doubt(`what kind of file ${name} is`);
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 /** Whether a device name opens, for commands that only need one to be there. */

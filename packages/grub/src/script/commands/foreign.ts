@@ -7,9 +7,9 @@ import {
   parseBlsEntry,
   sortBlsEntries,
 } from "../../bls/entry.js";
+import { GRUB_ERRNO } from "../../errno.js";
 import { translateLegacy } from "../../legacy/translate.js";
 import { parseSyslinux, type SyslinuxConfig, type SyslinuxEntry } from "../../syslinux/parse.js";
-import { ERR } from "../errno.js";
 import { listDirectory, readFile } from "../files.js";
 import type { Call, CommandSpec, Entry, Machine } from "../machine.js";
 import { type Position, type Source, sourceFromText } from "../source.js";
@@ -44,7 +44,7 @@ async function legacySource(machine: Machine, name: string): Promise<number> {
     else machine.addEntry(entry(step.title, step.at, () => step.source, { users: step.last ? undefined : "legacy" }));
   }
   await machine.nested(() => machine.runFile(suffix));
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 /** Runs `read` in the current context, or in one of its own whose menu is shown. */
@@ -62,7 +62,7 @@ async function inContext(machine: Machine, own: boolean, read: () => Promise<num
 const legacy =
   (own: boolean) =>
   async (machine: Machine, { args }: Call) => {
-    if (args.length !== 1) return machine.fail(ERR.badArgument, "filename expected");
+    if (args.length !== 1) return machine.fail(GRUB_ERRNO["bad-argument"], "filename expected");
     return inContext(machine, own, () => legacySource(machine, args[0]!));
   };
 
@@ -129,14 +129,14 @@ async function readSyslinux(
 
 async function syslinuxSource(machine: Machine, { args, options, at }: Call): Promise<number> {
   const [name] = args;
-  if (name === undefined) return machine.fail(ERR.badArgument, "filename expected");
+  if (name === undefined) return machine.fail(GRUB_ERRNO["bad-argument"], "filename expected");
   const root = options.given.get("root")?.[0] ?? `${name.startsWith("(") ? name.slice(0, name.indexOf(")") + 1) : ""}/`;
   const directory = options.given.get("cwd")?.[0] ?? name.slice(0, Math.max(name.lastIndexOf("/"), 0));
   const config = await readSyslinux(machine, name, root, directory);
   if (config === undefined) return machine.errno;
   machine.beginMenu();
   for (const { what, at: place } of config.problems) machine.remark("not-modelled", what, place);
-  if (config.entries.length === 0) return ERR.none;
+  if (config.entries.length === 0) return GRUB_ERRNO.none;
   const wanted = config.settings.get("default");
   const tenths = Number.parseInt(config.settings.get("timeout")?.value ?? "0", 10) || 0;
   if (tenths === 0 && wanted !== undefined) {
@@ -145,7 +145,7 @@ async function syslinuxSource(machine: Machine, { args, options, at }: Call): Pr
       if (label.label.toLowerCase() !== wanted.value.toLowerCase()) continue;
       await machine.nested(() => machine.runFile(sourceFromText(at, syslinuxBody(label, root, directory))));
     }
-    return ERR.none;
+    return GRUB_ERRNO.none;
   }
   machine.set("timeout", String(Math.floor((tenths + 9) / 10)));
   if (wanted !== undefined) machine.set("default", wanted.value);
@@ -154,7 +154,7 @@ async function syslinuxSource(machine: Machine, { args, options, at }: Call): Pr
     const body = () => sourceFromText(label.at, syslinuxBody(label, root, directory));
     machine.addEntry(entry(title, label.at, body, { id: label.label, users: "", hotkey: label.hotkey }));
   }
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 const syslinux = (own: boolean) => (machine: Machine, call: Call) =>
@@ -191,7 +191,10 @@ async function blscfg(machine: Machine, { args, at }: Call): Promise<number> {
     listed = await listDirectory(machine, directory);
   }
   if (listed === undefined)
-    return machine.fail(ERR.fileNotFound, `file \`${directory.slice(directory.indexOf(")") + 1)}' not found`);
+    return machine.fail(
+      GRUB_ERRNO["file-not-found"],
+      `file \`${directory.slice(directory.indexOf(")") + 1)}' not found`,
+    );
   const wanted = argument?.endsWith(".conf") && !argument.startsWith("(") ? argument : undefined;
   const found: BlsEntry[] = [];
   for (const { name } of listed) {
@@ -218,7 +221,7 @@ async function blscfg(machine: Machine, { args, at }: Call): Promise<number> {
       }),
     );
   }
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 /** Commands that read the configurations of other boot loaders. */

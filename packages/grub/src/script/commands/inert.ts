@@ -1,4 +1,4 @@
-import { ERR } from "../errno.js";
+import { GRUB_ERRNO } from "../../errno.js";
 import type { CommandSpec, Machine } from "../machine.js";
 import { parseNumber } from "../text.js";
 
@@ -37,17 +37,17 @@ const INERT = [
 
 /** Answers that depend on the machine and not on the image: taken as a success (or not), and reported. */
 const UNKNOWABLE: Readonly<Record<string, { readonly status: number; readonly what: string }>> = {
-  keystatus: { status: ERR.testFailure, what: "whether a key is held down: taken as not" },
-  videotest: { status: ERR.testFailure, what: "the video mode" },
+  keystatus: { status: GRUB_ERRNO["test-failure"], what: "whether a key is held down: taken as not" },
+  videotest: { status: GRUB_ERRNO["test-failure"], what: "the video mode" },
   read: { status: 0, what: "what is typed: taken as nothing" },
   lspci: { status: 0, what: "the PCI devices" },
   hwmatch: { status: 0, what: "the hardware" },
-  cryptomount: { status: ERR.fileNotFound, what: "whether the passphrase would be given: taken as not" },
+  cryptomount: { status: GRUB_ERRNO["file-not-found"], what: "whether the passphrase would be given: taken as not" },
   authenticate: { status: 0, what: "whether a password would be given: taken as given" },
   legacy_check_password: { status: 0, what: "whether a password would be given: taken as given" },
-  net_bootp: { status: ERR.fileNotFound, what: "the network: taken as absent" },
-  net_dhcp: { status: ERR.fileNotFound, what: "the network: taken as absent" },
-  net_get_dhcp_option: { status: ERR.fileNotFound, what: "the network: taken as absent" },
+  net_bootp: { status: GRUB_ERRNO["file-not-found"], what: "the network: taken as absent" },
+  net_dhcp: { status: GRUB_ERRNO["file-not-found"], what: "the network: taken as absent" },
+  net_get_dhcp_option: { status: GRUB_ERRNO["file-not-found"], what: "the network: taken as absent" },
   net_ls_addr: { status: 0, what: "the network: taken as absent" },
   smbios: { status: 0, what: "the machine's SMBIOS tables" },
   inb: { status: 0, what: "an I/O port" },
@@ -89,7 +89,7 @@ const NOT_MODELLED = [
 ] as const;
 
 async function succeed(): Promise<number> {
-  return ERR.none;
+  return GRUB_ERRNO.none;
 }
 
 /** `sleep [-i] [-v] SECONDS`: nobody presses a key meanwhile. */
@@ -101,10 +101,10 @@ const sleep: CommandSpec = {
     ],
   },
   async run(machine, { args }) {
-    if (args.length !== 1) return machine.fail(ERR.badArgument, "one argument expected");
+    if (args.length !== 1) return machine.fail(GRUB_ERRNO["bad-argument"], "one argument expected");
     const { fault } = parseNumber(args[0]!, 10);
-    if (fault !== undefined) machine.fail(ERR.badNumber, "unrecognized number");
-    return ERR.none;
+    if (fault !== undefined) machine.fail(GRUB_ERRNO["bad-number"], "unrecognized number");
+    return GRUB_ERRNO.none;
   },
 };
 
@@ -119,7 +119,7 @@ const cpuid: CommandSpec = {
   async run(machine) {
     if (machine.environment.value("grub_cpu") !== "x86_64")
       machine.doubt("whether the CPU has long mode: taken as yes");
-    return ERR.none;
+    return GRUB_ERRNO.none;
   },
 };
 
@@ -132,7 +132,7 @@ function unknowable(name: string): CommandSpec {
       const set = args.indexOf("--set");
       const variable = set >= 0 ? args[set + 1] : args.find((arg) => arg.startsWith("--set="))?.slice(6);
       if (variable !== undefined) machine.set(variable, "", what);
-      return status === 0 ? ERR.none : machine.fail(status, what);
+      return status === 0 ? GRUB_ERRNO.none : machine.fail(status, what);
     },
   };
 }
@@ -142,7 +142,7 @@ function notModelled(name: string): CommandSpec {
     async run(machine) {
       machine.remark("not-modelled", `the command ${name}`);
       machine.doubt(`what ${name} would answer`);
-      return ERR.none;
+      return GRUB_ERRNO.none;
     },
   };
 }

@@ -1,4 +1,4 @@
-import { ERR } from "../errno.js";
+import { GRUB_ERRNO } from "../../errno.js";
 import type { Call, CommandSpec, Machine } from "../machine.js";
 import type { OptionTable } from "../options.js";
 import { sourceFromText } from "../source.js";
@@ -28,15 +28,16 @@ const KEY_NAMES: ReadonlySet<string> = new Set([
 async function menuentry(machine: Machine, { name, block, options, at }: Call): Promise<number> {
   const { given } = options;
   const source = given.get("source")?.[0];
-  if (options.args.length === 0) return machine.fail(ERR.badArgument, "missing arguments");
+  if (options.args.length === 0) return machine.fail(GRUB_ERRNO["bad-argument"], "missing arguments");
   if (source !== undefined && block !== undefined)
-    return machine.fail(ERR.badArgument, "multiple menuentry definitions");
-  if (source === undefined && block === undefined) return machine.fail(ERR.badArgument, "no menuentry definition");
-  if (machine.menu === undefined) return machine.fail(ERR.menu, "no menu context");
+    return machine.fail(GRUB_ERRNO["bad-argument"], "multiple menuentry definitions");
+  if (source === undefined && block === undefined)
+    return machine.fail(GRUB_ERRNO["bad-argument"], "no menuentry definition");
+  if (machine.menu === undefined) return machine.fail(GRUB_ERRNO.menu, "no menu context");
   // The block came as the last word, and may have been taken for the value of an option before it.
   const args = block === undefined ? options.args : options.args.slice(0, -1);
   const [title] = args;
-  if (title === undefined) return machine.fail(ERR.menu, "menuentry is missing title");
+  if (title === undefined) return machine.fail(GRUB_ERRNO.menu, "menuentry is missing title");
   const hotkey = given.get("hotkey")?.[0];
   return machine.addEntry({
     title,

@@ -1,5 +1,5 @@
+import { GRUB_ERRNO } from "../../errno.js";
 import { PLATFORM_HINTS } from "../dialect.js";
-import { ERR } from "../errno.js";
 import { isBlockList, openVolume } from "../files.js";
 import type { Call, CommandSpec, Machine } from "../machine.js";
 import type { OptionTable } from "../options.js";
@@ -93,8 +93,8 @@ async function search(machine: Machine, request: SearchRequest): Promise<number>
     for (const device of devices) if (await visit(device)) return;
   };
   await run();
-  if (hits > 0) return ERR.none;
-  return machine.fail(ERR.fileNotFound, `no such device: ${name}`);
+  if (hits > 0) return GRUB_ERRNO.none;
+  return machine.fail(GRUB_ERRNO["file-not-found"], `no such device: ${name}`);
 }
 
 async function searchCommand(machine: Machine, { options }: Call): Promise<number> {
@@ -106,11 +106,11 @@ async function searchCommand(machine: Machine, { options }: Call): Promise<numbe
   let name = words[0];
   if (name === undefined) {
     name = given.get("set")?.[0];
-    if (name === undefined) return machine.fail(ERR.badArgument, "one argument expected");
+    if (name === undefined) return machine.fail(GRUB_ERRNO["bad-argument"], "one argument expected");
     variable = "root";
   }
   const kind = (["label", "fs-uuid", "file"] as const).find((long) => given.has(long));
-  if (kind === undefined) return machine.fail(ERR.invalidCommand, "unspecified search type");
+  if (kind === undefined) return machine.fail(GRUB_ERRNO["invalid-command"], "unspecified search type");
   return search(machine, { kind, name, variable, hints, noFloppy: given.has("no-floppy") });
 }
 
@@ -125,7 +125,7 @@ const positional =
   (kind: SearchKind) =>
   async (machine: Machine, { args }: Call) => {
     const [name, variable, ...hints] = args;
-    if (name === undefined) return machine.fail(ERR.badArgument, "one argument expected");
+    if (name === undefined) return machine.fail(GRUB_ERRNO["bad-argument"], "one argument expected");
     return search(machine, { kind, name, variable, hints, noFloppy: false });
   };
 
@@ -144,7 +144,7 @@ const PROBE_OPTIONS: OptionTable = {
 /** `probe`: prints or stores one fact about a device (commands/probe.c). */
 async function probe(machine: Machine, { options }: Call): Promise<number> {
   const { given, args } = options;
-  if (args[0] === undefined) return machine.fail(ERR.badArgument, "device name required");
+  if (args[0] === undefined) return machine.fail(GRUB_ERRNO["bad-argument"], "device name required");
   const device = args[0].startsWith("(") && args[0].endsWith(")") ? args[0].slice(1, -1) : args[0];
   const volume = await openVolume(machine, device);
   if (volume === undefined) return machine.errno;
@@ -152,17 +152,17 @@ async function probe(machine: Machine, { options }: Call): Promise<number> {
     const variable = given.get("set")?.[0];
     if (variable === undefined) machine.print(text);
     else machine.set(variable, text);
-    return ERR.none;
+    return GRUB_ERRNO.none;
   };
   const facts = await volume.probe();
   if (given.has("driver")) return answer(facts.driver ?? "none");
   if (given.has("partmap")) return answer(facts.partmap ?? "none");
   if (given.has("part-uuid")) return answer(facts.partUuid ?? "none");
-  if (facts.fs === undefined) return machine.fail(ERR.unknownFs, "unknown filesystem");
+  if (facts.fs === undefined) return machine.fail(GRUB_ERRNO["unknown-fs"], "unknown filesystem");
   if (given.has("fs")) return answer(facts.fs);
   if (given.has("fs-uuid")) return answer(facts.fsUuid ?? "");
   if (given.has("label")) return answer(facts.label ?? "");
-  return machine.fail(ERR.badArgument, "unrecognised target");
+  return machine.fail(GRUB_ERRNO["bad-argument"], "unrecognised target");
 }
 
 export const SEARCH_COMMANDS: Readonly<Record<string, CommandSpec>> = {

@@ -1,4 +1,4 @@
-import { ERR } from "../errno.js";
+import { GRUB_ERRNO } from "../../errno.js";
 import { listDirectory, openFile, openVolume, splitFileName } from "../files.js";
 import { findEntry } from "../glob.js";
 import type { Machine } from "../machine.js";
@@ -32,8 +32,8 @@ function signed(machine: Machine, text: string): number {
 
 function number(machine: Machine, text: string): bigint {
   const { value, fault } = parseNumber(text);
-  if (fault === "none") machine.fail(ERR.badNumber, "unrecognized number");
-  if (fault === "overflow") machine.fail(ERR.outOfRange, "overflow is detected");
+  if (fault === "none") machine.fail(GRUB_ERRNO["bad-number"], "unrecognized number");
+  if (fault === "overflow") machine.fail(GRUB_ERRNO["out-of-range"], "overflow is detected");
   return value;
 }
 
@@ -51,7 +51,7 @@ async function fileFacts(machine: Machine, name: string): Promise<FileFacts> {
   const volume = file === undefined ? undefined : await openVolume(machine, file.device);
   if (file === undefined || volume === undefined) return MISSING;
   if ((await volume.probe()).fs === undefined) {
-    machine.fail(ERR.unknownFs, "unknown filesystem");
+    machine.fail(GRUB_ERRNO["unknown-fs"], "unknown filesystem");
     return MISSING;
   }
   const path = file.path.replace(/\/+$/, "");
@@ -62,7 +62,7 @@ async function fileFacts(machine: Machine, name: string): Promise<FileFacts> {
   const entries = await listDirectory(machine, `(${file.device})${directory}`);
   machine.budget.spend("globbed", entries?.length ?? 0);
   if (entries === undefined) {
-    machine.fail(ERR.fileNotFound, `file \`${directory}' not found`);
+    machine.fail(GRUB_ERRNO["file-not-found"], `file \`${directory}' not found`);
     return MISSING;
   }
   const entry = findEntry(entries, path.slice(slash + 1));
