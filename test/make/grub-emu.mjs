@@ -19,11 +19,28 @@ import { dirname, join } from "node:path";
 
 const MARK = "@@";
 /** Loader commands are not part of grub-emu: functions of their names show what they would be given. */
-const LOADERS = ["linux", "linux16", "linuxefi", "initrd", "initrd16", "initrdefi", "multiboot", "multiboot2", "module", "module2", "chainloader"];
+const LOADERS = [
+  "linux",
+  "linux16",
+  "linuxefi",
+  "initrd",
+  "initrd16",
+  "initrdefi",
+  "multiboot",
+  "multiboot2",
+  "module",
+  "module2",
+  "chainloader",
+];
 export const PRELUDE = LOADERS.map((name) => `function ${name} { echo ${MARK}${name} "root=$root" "$@"; }\n`).join("");
 /** Variables of the running machine, which say nothing about the script. */
-export const VOLATILE = /^(DAY|HOUR|MINUTE|MONTH|SECOND|WEEKDAY|YEAR|net_.*|pxe_.*|\?|cmdpath|lang|.*locale_dir|check_signatures|color_.*|pager|feature_.*|config_.*|grub_.*)$/;
-const UUIDS = ["11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222", "33333333-3333-4333-8333-333333333333"];
+export const VOLATILE =
+  /^(DAY|HOUR|MINUTE|MONTH|SECOND|WEEKDAY|YEAR|net_.*|pxe_.*|\?|cmdpath|lang|.*locale_dir|check_signatures|color_.*|pager|feature_.*|config_.*|grub_.*)$/;
+const UUIDS = [
+  "11111111-1111-4111-8111-111111111111",
+  "22222222-2222-4222-8222-222222222222",
+  "33333333-3333-4333-8333-333333333333",
+];
 
 export function parseCases(text) {
   const cases = [];
@@ -32,7 +49,12 @@ export function parseCases(text) {
   for (const line of text.split("\n")) {
     const head = /^=== (.*?)(?: \[(.*)\])?$/.exec(line);
     if (head) {
-      const options = Object.fromEntries((head[2] ?? "").split(" ").filter(Boolean).map((option) => option.split(/=(.*)/s).slice(0, 2)));
+      const options = Object.fromEntries(
+        (head[2] ?? "")
+          .split(" ")
+          .filter(Boolean)
+          .map((option) => option.split(/=(.*)/s).slice(0, 2)),
+      );
       current = { name: head[1], options, files: { "/case.cfg": "" } };
       file = "/case.cfg";
       cases.push(current);
@@ -44,7 +66,8 @@ export function parseCases(text) {
       current.files[file] = "";
     } else if (current) current.files[file] += `${line}\n`;
   }
-  for (const one of cases) for (const [path, content] of Object.entries(one.files)) one.files[path] = content.replace(/\n\n$/, "\n");
+  for (const one of cases)
+    for (const [path, content] of Object.entries(one.files)) one.files[path] = content.replace(/\n\n$/, "\n");
   return cases;
 }
 
@@ -60,7 +83,29 @@ function layout(one) {
 }
 
 function makeVolume(directory, image, offset, mebibytes, index) {
-  execFileSync("mke2fs", ["-q", "-t", "ext2", "-b", "1024", "-U", UUIDS[index], "-L", `label${index}`, "-O", "^dir_index,^resize_inode", "-d", directory, "-E", `offset=${offset}`, image, `${mebibytes * 1024}`], { stdio: ["ignore", "ignore", "pipe"] });
+  execFileSync(
+    "mke2fs",
+    [
+      "-q",
+      "-t",
+      "ext2",
+      "-b",
+      "1024",
+      "-U",
+      UUIDS[index],
+      "-L",
+      `label${index}`,
+      "-O",
+      "^dir_index,^resize_inode",
+      "-d",
+      directory,
+      "-E",
+      `offset=${offset}`,
+      image,
+      `${mebibytes * 1024}`,
+    ],
+    { stdio: ["ignore", "ignore", "pipe"] },
+  );
 }
 
 /** Builds the disks of a case in `work`; answers the device map and what the volumes hold. */
@@ -108,7 +153,7 @@ function makeDisks(one, work) {
 /** Names in each directory that holds more than one, in the order GRUB reads them. */
 function listings(one, volumes, disks) {
   const found = {};
-  for (const [index, volume] of volumes.entries()) {
+  for (const volume of volumes) {
     const image = disks.get(volume.split(",")[0]);
     const device = volume.includes(",") ? `(loop0,${volume.split(",")[1]})` : "(loop0)";
     const directories = new Set(["/"]);
@@ -118,8 +163,14 @@ function listings(one, volumes, disks) {
       for (let at = dirname(path); at !== "/"; at = dirname(at)) directories.add(at);
     }
     for (const directory of directories) {
-      const { stdout } = spawnSync("grub-fstest", [image, "ls", `${device}${directory}`], { encoding: "utf8", timeout: 20_000 });
-      found[`(${volume})${directory}`] = stdout.trim().split(/\s+/).filter((name) => name !== "");
+      const { stdout } = spawnSync("grub-fstest", [image, "ls", `${device}${directory}`], {
+        encoding: "utf8",
+        timeout: 20_000,
+      });
+      found[`(${volume})${directory}`] = stdout
+        .trim()
+        .split(/\s+/)
+        .filter((name) => name !== "");
     }
   }
   return found;
@@ -132,12 +183,20 @@ function listings(one, volumes, disks) {
 function runGrub(work, wrapper, keys, seconds) {
   mkdirSync(join(work, "wrapper"), { recursive: true });
   writeFileSync(join(work, "wrapper/grub.cfg"), wrapper);
-  const result = spawnSync("script", ["-qec", `stty cols 3000 rows 30; timeout -k 1 ${seconds} grub-emu -m ${work}/map -d ${work}/wrapper -r host`, "/dev/null"], {
-    input: keys,
-    encoding: "utf8",
-    timeout: 30_000,
-    maxBuffer: 1 << 26,
-  });
+  const result = spawnSync(
+    "script",
+    [
+      "-qec",
+      `stty cols 3000 rows 30; timeout -k 1 ${seconds} grub-emu -m ${work}/map -d ${work}/wrapper -r host`,
+      "/dev/null",
+    ],
+    {
+      input: keys,
+      encoding: "utf8",
+      timeout: 30_000,
+      maxBuffer: 1 << 26,
+    },
+  );
   const text = result.stdout;
   const start = text.indexOf("Welcome to GRUB!");
   if (start < 0) throw new Error(`grub-emu did not start: ${text}${result.stderr}`);
@@ -173,7 +232,12 @@ export function recordCase(one) {
     const root = volumes[0];
     const seconds = /fallback/.test(Object.values(one.files).join("")) ? 8 : 1.5;
     const run = (wrapper, keys = "") =>
-      runGrub(base, `${PRELUDE}set root=${root}\nset prefix=(${root})/boot/grub\nsource (${root})/case.cfg\n${wrapper}`, keys, seconds);
+      runGrub(
+        base,
+        `${PRELUDE}set root=${root}\nset prefix=(${root})/boot/grub\nsource (${root})/case.cfg\n${wrapper}`,
+        keys,
+        seconds,
+      );
     const script = run(`echo\necho ${MARK}VARIABLES\nset\nexit\n`);
     const mark = script.search(new RegExp(`^${MARK}VARIABLES$`, "m"));
     const [before, after] = mark < 0 ? [script, ""] : [script.slice(0, mark), script.slice(mark)];
@@ -184,7 +248,8 @@ export function recordCase(one) {
     }
     const directories = listings(one, volumes, disks);
     const devices = ["proc", ...volumes.filter((volume) => !volume.includes(",")), "host"];
-    if (volumes[0].includes(",")) devices.splice(1, 0, "hd0", ...volumes.filter((volume) => volume.includes(",")).reverse());
+    if (volumes[0].includes(","))
+      devices.splice(1, 0, "hd0", ...volumes.filter((volume) => volume.includes(",")).reverse());
     const recorded = {
       name: one.name,
       options: one.options,

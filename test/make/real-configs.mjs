@@ -17,7 +17,9 @@ const add = (name, script, files = {}, devices = "hd0,msdos1") =>
   cases.push({ name, devices, files: { "/case.cfg": script, ...files } });
 
 const grubenv = (variables) => {
-  const text = `# GRUB Environment Block\n${Object.entries(variables).map(([name, value]) => `${name}=${value}\n`).join("")}`;
+  const text = `# GRUB Environment Block\n${Object.entries(variables)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join("")}`;
   return text.padEnd(1023, "#");
 };
 
@@ -46,7 +48,12 @@ compatibility_hint) echo hd0,msdos1;; device) echo /dev/sda1;; partuuid) echo 01
 `,
     );
     chmodSync(probe, 0o755);
-    writeFileSync(join(etc, "grub"), Object.entries(settings).map(([name, value]) => `${name}="${value}"\n`).join(""));
+    writeFileSync(
+      join(etc, "grub"),
+      Object.entries(settings)
+        .map(([name, value]) => `${name}="${value}"\n`)
+        .join(""),
+    );
     // 10_linux looks into /boot and grub-mkconfig reads /etc/default/grub: both are replaced for this process only.
     const script = `set -e
 mount --make-rprivate /
@@ -66,13 +73,79 @@ grub-mkconfig 2>/dev/null`;
 }
 
 const debianKernels = ["6.1.0-13-amd64", "6.1.0-12-amd64"];
-add("Debian 12, grub-mkconfig", mkconfig({ GRUB_DEFAULT: "0", GRUB_TERMINAL: "console", GRUB_TIMEOUT: "5", GRUB_DISTRIBUTOR: "Debian", GRUB_CMDLINE_LINUX_DEFAULT: "quiet" }, debianKernels));
-add("Debian 12, grub-mkconfig, default saved", mkconfig({ GRUB_DEFAULT: "saved", GRUB_SAVEDEFAULT: "true", GRUB_TERMINAL: "console", GRUB_TIMEOUT: "5", GRUB_DISTRIBUTOR: "Debian" }, debianKernels), {
-  "/boot/grub/grubenv": grubenv({ saved_entry: `gnulinux-advanced-${UUID[0]}>gnulinux-6.1.0-12-amd64-advanced-${UUID[0]}` }),
-});
-add("Debian 12, grub-mkconfig, hidden menu and serial console", mkconfig({ GRUB_DEFAULT: "1>2", GRUB_TERMINAL: "console", GRUB_TIMEOUT: "3", GRUB_TIMEOUT_STYLE: "hidden", GRUB_DISTRIBUTOR: "Debian", GRUB_CMDLINE_LINUX: "console=hvc0 net.ifnames=0" }, debianKernels));
-add("Debian 12, grub-mkconfig, no submenu, no recovery", mkconfig({ GRUB_DEFAULT: "2", GRUB_TERMINAL: "console", GRUB_TIMEOUT: "0", GRUB_DISABLE_SUBMENU: "y", GRUB_DISABLE_RECOVERY: "true", GRUB_DISTRIBUTOR: "Debian" }, ["5.10.0-26-amd64", "5.10.0-25-amd64", "4.19.0-21-amd64"]));
-add("Debian 12, grub-mkconfig, by PARTUUID and UUID off", mkconfig({ GRUB_DEFAULT: "0", GRUB_TERMINAL: "console", GRUB_TIMEOUT: "1", GRUB_DISABLE_LINUX_UUID: "true", GRUB_DISTRIBUTOR: "Debian", GRUB_CMDLINE_LINUX: "root=/dev/xvda1" }, ["6.1.0-13-cloud-amd64"]));
+add(
+  "Debian 12, grub-mkconfig",
+  mkconfig(
+    {
+      GRUB_DEFAULT: "0",
+      GRUB_TERMINAL: "console",
+      GRUB_TIMEOUT: "5",
+      GRUB_DISTRIBUTOR: "Debian",
+      GRUB_CMDLINE_LINUX_DEFAULT: "quiet",
+    },
+    debianKernels,
+  ),
+);
+add(
+  "Debian 12, grub-mkconfig, default saved",
+  mkconfig(
+    {
+      GRUB_DEFAULT: "saved",
+      GRUB_SAVEDEFAULT: "true",
+      GRUB_TERMINAL: "console",
+      GRUB_TIMEOUT: "5",
+      GRUB_DISTRIBUTOR: "Debian",
+    },
+    debianKernels,
+  ),
+  {
+    "/boot/grub/grubenv": grubenv({
+      saved_entry: `gnulinux-advanced-${UUID[0]}>gnulinux-6.1.0-12-amd64-advanced-${UUID[0]}`,
+    }),
+  },
+);
+add(
+  "Debian 12, grub-mkconfig, hidden menu and serial console",
+  mkconfig(
+    {
+      GRUB_DEFAULT: "1>2",
+      GRUB_TERMINAL: "console",
+      GRUB_TIMEOUT: "3",
+      GRUB_TIMEOUT_STYLE: "hidden",
+      GRUB_DISTRIBUTOR: "Debian",
+      GRUB_CMDLINE_LINUX: "console=hvc0 net.ifnames=0",
+    },
+    debianKernels,
+  ),
+);
+add(
+  "Debian 12, grub-mkconfig, no submenu, no recovery",
+  mkconfig(
+    {
+      GRUB_DEFAULT: "2",
+      GRUB_TERMINAL: "console",
+      GRUB_TIMEOUT: "0",
+      GRUB_DISABLE_SUBMENU: "y",
+      GRUB_DISABLE_RECOVERY: "true",
+      GRUB_DISTRIBUTOR: "Debian",
+    },
+    ["5.10.0-26-amd64", "5.10.0-25-amd64", "4.19.0-21-amd64"],
+  ),
+);
+add(
+  "Debian 12, grub-mkconfig, by PARTUUID and UUID off",
+  mkconfig(
+    {
+      GRUB_DEFAULT: "0",
+      GRUB_TERMINAL: "console",
+      GRUB_TIMEOUT: "1",
+      GRUB_DISABLE_LINUX_UUID: "true",
+      GRUB_DISTRIBUTOR: "Debian",
+      GRUB_CMDLINE_LINUX: "root=/dev/xvda1",
+    },
+    ["6.1.0-13-cloud-amd64"],
+  ),
+);
 
 // The shapes of other generators.
 
@@ -132,7 +205,20 @@ else
   set timeout=${timeout}
 fi
 `;
-const linuxEntry = ({ title, id, kernel, initrd, args, uuid = UUID[0], root = "hd0,msdos1", classes = "--class gnu-linux --class gnu --class os", before = "", linux = "linux", initrdCommand = "initrd", prefix = "/boot" }) => `menuentry '${title}' ${classes} $menuentry_id_option '${id}' {
+const linuxEntry = ({
+  title,
+  id,
+  kernel,
+  initrd,
+  args,
+  uuid = UUID[0],
+  root = "hd0,msdos1",
+  classes = "--class gnu-linux --class gnu --class os",
+  before = "",
+  linux = "linux",
+  initrdCommand = "initrd",
+  prefix = "/boot",
+}) => `menuentry '${title}' ${classes} $menuentry_id_option '${id}' {
 ${before}\tload_video
 	insmod gzio
 	if [ x$grub_platform = xxen ]; then insmod xzio; insmod lzopio; fi
@@ -141,7 +227,10 @@ ${before}\tload_video
 ${searchBlock(uuid, root)}	echo	'Loading Linux ${kernel} ...'
 	${linux}	${prefix}/vmlinuz-${kernel} ${args}
 	echo	'Loading initial ramdisk ...'
-	${initrdCommand}	${initrd.split(" ").map((name) => `${prefix}/${name}`).join(" ")}
+	${initrdCommand}	${initrd
+    .split(" ")
+    .map((name) => `${prefix}/${name}`)
+    .join(" ")}
 }
 `;
 const recordfail = `function recordfail {
@@ -153,7 +242,15 @@ const recordfail = `function recordfail {
 const ubuntu = (kernels, options = {}) => {
   const { def = "0", timeout = "0", gfx = "$linux_gfx_mode" } = options;
   const entry = (title, id, kernel, args) =>
-    linuxEntry({ title, id, kernel, initrd: `initrd.img-${kernel}`, args, classes: "--class ubuntu --class gnu-linux --class gnu --class os", before: `\trecordfail\n\tgfxmode ${gfx}\n` });
+    linuxEntry({
+      title,
+      id,
+      kernel,
+      initrd: `initrd.img-${kernel}`,
+      args,
+      classes: "--class ubuntu --class gnu-linux --class gnu --class os",
+      before: `\trecordfail\n\tgfxmode ${gfx}\n`,
+    });
   return `${header(def, timeout, recordfail)}if [ "\${recordfail}" = 1 ] ; then
   set timeout=30
 else
@@ -193,23 +290,68 @@ ${kernels.map((kernel) => entry(`Ubuntu, with Linux ${kernel}`, `gnulinux-${kern
 `;
 };
 add("Ubuntu 22.04", ubuntu(["5.15.0-91-generic", "5.15.0-89-generic"]));
-add("Ubuntu 20.04 after a failed boot", ubuntu(["5.4.0-170-generic"], { timeout: "10" }), { "/boot/grub/grubenv": grubenv({ recordfail: "1" }) });
-add("Ubuntu, default by a path of ids", ubuntu(["6.5.0-14-generic", "6.2.0-39-generic"], { def: `gnulinux-advanced-${UUID[0]}>gnulinux-6.2.0-39-generic-recovery-${UUID[0]}` }));
-add("Ubuntu, next_entry set once", ubuntu(["6.8.0-31-generic", "6.5.0-14-generic"], { def: "${saved_entry}" }), { "/boot/grub/grubenv": grubenv({ saved_entry: "0", next_entry: "1>2" }) });
+add("Ubuntu 20.04 after a failed boot", ubuntu(["5.4.0-170-generic"], { timeout: "10" }), {
+  "/boot/grub/grubenv": grubenv({ recordfail: "1" }),
+});
+add(
+  "Ubuntu, default by a path of ids",
+  ubuntu(["6.5.0-14-generic", "6.2.0-39-generic"], {
+    def: `gnulinux-advanced-${UUID[0]}>gnulinux-6.2.0-39-generic-recovery-${UUID[0]}`,
+  }),
+);
+add("Ubuntu, next_entry set once", ubuntu(["6.8.0-31-generic", "6.5.0-14-generic"], { def: "${saved_entry}" }), {
+  "/boot/grub/grubenv": grubenv({ saved_entry: "0", next_entry: "1>2" }),
+});
 add("Ubuntu, graphics blacklist", ubuntu(["5.15.0-91-generic"]), { "/boot/grub/gfxblacklist.txt": "v8086d*sv*sd*\n" });
 
-const fedora = (entries, def, options = {}) => `${header(def, options.timeout ?? "5", 'if [ -f ${config_directory}/user.cfg ]; then source ${config_directory}/user.cfg; fi')}
+const fedora = (
+  entries,
+  def,
+  options = {},
+) => `${header(def, options.timeout ?? "5", "if [ -f ${config_directory}/user.cfg ]; then source ${config_directory}/user.cfg; fi")}
 ### 10_linux
 ${entries.map(([kernel, name]) => linuxEntry({ title: `${name} (${kernel})`, id: `gnulinux-${kernel}-advanced-${UUID[0]}`, kernel, initrd: `initramfs-${kernel}.img`, prefix: options.prefix ?? "", args: options.args ?? "root=/dev/mapper/fedora-root ro rd.lvm.lv=fedora/root rd.lvm.lv=fedora/swap rhgb quiet LANG=en_US.UTF-8", linux: options.linux ?? "linux", initrdCommand: options.initrd ?? "initrd", classes: "--class fedora --class gnu-linux --class gnu --class os --unrestricted", before: "\tset gfxpayload=keep\n" })).join("")}
 if [ "x$default" = 'x${entries[0][1]} (${entries[0][0]})' ]; then default='Advanced options>${entries[0][0]}'; fi;
 `;
-add("Fedora 27, saved title", fedora([["4.18.19-100.fc27.x86_64", "Fedora"], ["4.18.18-100.fc27.x86_64", "Fedora"], ["0-rescue-abcdef", "Fedora"]], "${saved_entry}"), { "/boot/grub/grubenv": grubenv({ saved_entry: "Fedora (4.18.18-100.fc27.x86_64)" }) });
-add("Fedora 25, EFI commands", fedora([["4.13.16-100.fc25.x86_64", "Fedora"]], "0", { linux: "linuxefi", initrd: "initrdefi" }));
-add("CentOS 7", fedora([["3.10.0-1160.el7.x86_64", "CentOS Linux"], ["0-rescue-0123", "CentOS Linux"]], "${saved_entry}", { linux: "linux16", initrd: "initrd16", args: "root=/dev/mapper/centos-root ro crashkernel=auto rd.lvm.lv=centos/root rhgb quiet" }), { "/boot/grub/grubenv": grubenv({ saved_entry: "CentOS Linux (3.10.0-1160.el7.x86_64)" }) });
-add("RHEL 7, superuser and password", `set superusers="root"
+add(
+  "Fedora 27, saved title",
+  fedora(
+    [
+      ["4.18.19-100.fc27.x86_64", "Fedora"],
+      ["4.18.18-100.fc27.x86_64", "Fedora"],
+      ["0-rescue-abcdef", "Fedora"],
+    ],
+    "${saved_entry}",
+  ),
+  { "/boot/grub/grubenv": grubenv({ saved_entry: "Fedora (4.18.18-100.fc27.x86_64)" }) },
+);
+add(
+  "Fedora 25, EFI commands",
+  fedora([["4.13.16-100.fc25.x86_64", "Fedora"]], "0", { linux: "linuxefi", initrd: "initrdefi" }),
+);
+add(
+  "CentOS 7",
+  fedora(
+    [
+      ["3.10.0-1160.el7.x86_64", "CentOS Linux"],
+      ["0-rescue-0123", "CentOS Linux"],
+    ],
+    "${saved_entry}",
+    {
+      linux: "linux16",
+      initrd: "initrd16",
+      args: "root=/dev/mapper/centos-root ro crashkernel=auto rd.lvm.lv=centos/root rhgb quiet",
+    },
+  ),
+  { "/boot/grub/grubenv": grubenv({ saved_entry: "CentOS Linux (3.10.0-1160.el7.x86_64)" }) },
+);
+add(
+  "RHEL 7, superuser and password",
+  `set superusers="root"
 export superusers
 password_pbkdf2 root grub.pbkdf2.sha512.10000.AA.BB
-${fedora([["3.10.0-1160.el7.x86_64", "Red Hat Enterprise Linux Server"]], "0", { linux: "linux16", initrd: "initrd16" })}`);
+${fedora([["3.10.0-1160.el7.x86_64", "Red Hat Enterprise Linux Server"]], "0", { linux: "linux16", initrd: "initrd16" })}`,
+);
 const bls = `set default="\${saved_entry}"
 if [ "\${env_block}" ] ; then
   set env_block="(\${root})\${env_block}"
@@ -246,14 +388,27 @@ fi
 echo "hide=$menu_hide_ok default=$default opts=$kernelopts"
 menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' { fwsetup_not_here; }
 `;
-const blsFiles = { "/loader/entries/abc-6.5.6-300.fc39.x86_64.conf": "title Fedora Linux (6.5.6-300.fc39.x86_64) 39\nversion 6.5.6-300.fc39.x86_64\nlinux /vmlinuz-6.5.6\ninitrd /initramfs-6.5.6.img\noptions $kernelopts\n" };
-add("Fedora 39, BLS under a GRUB without blscfg", bls, { ...blsFiles, "/boot/grub/grubenv": grubenv({ saved_entry: "abc-6.5.6-300.fc39.x86_64", boot_success: "1" }) });
-add("RHEL 9, BLS, counted boots", bls, { ...blsFiles, "/boot/grub/grubenv": grubenv({ kernelopts: "root=/dev/mapper/rhel-root ro", boot_success: "0", boot_counter: "0" }) });
+const blsFiles = {
+  "/loader/entries/abc-6.5.6-300.fc39.x86_64.conf":
+    "title Fedora Linux (6.5.6-300.fc39.x86_64) 39\nversion 6.5.6-300.fc39.x86_64\nlinux /vmlinuz-6.5.6\ninitrd /initramfs-6.5.6.img\noptions $kernelopts\n",
+};
+add("Fedora 39, BLS under a GRUB without blscfg", bls, {
+  ...blsFiles,
+  "/boot/grub/grubenv": grubenv({ saved_entry: "abc-6.5.6-300.fc39.x86_64", boot_success: "1" }),
+});
+add("RHEL 9, BLS, counted boots", bls, {
+  ...blsFiles,
+  "/boot/grub/grubenv": grubenv({ kernelopts: "root=/dev/mapper/rhel-root ro", boot_success: "0", boot_counter: "0" }),
+});
 
 const suse = (kernels, options = {}) => `set btrfs_relative_path="y"
 export btrfs_relative_path
-${header(options.def ?? "0", options.timeout ?? "8", `if [ -f "\${config_directory}/snapshot.cfg" ]; then source "\${config_directory}/snapshot.cfg"; fi
-if [ -n "$extra_cmdline" ]; then echo "extra: $extra_cmdline"; fi`)}
+${header(
+  options.def ?? "0",
+  options.timeout ?? "8",
+  `if [ -f "\${config_directory}/snapshot.cfg" ]; then source "\${config_directory}/snapshot.cfg"; fi
+if [ -n "$extra_cmdline" ]; then echo "extra: $extra_cmdline"; fi`,
+)}
 ${linuxEntry({ title: "openSUSE Leap 15.5", id: `gnulinux-simple-${UUID[0]}`, kernel: kernels[0], initrd: `initrd-${kernels[0]}`, args: `root=UUID=${UUID[0]}  \${extra_cmdline} splash=silent quiet security=apparmor mitigations=auto`, classes: "--class opensuse --class gnu-linux --class gnu --class os" })}submenu "Advanced options for openSUSE Leap 15.5" --hotkey=1 $menuentry_id_option 'gnulinux-advanced-${UUID[0]}' {
 ${kernels.map((kernel) => linuxEntry({ title: `openSUSE Leap 15.5, with Linux ${kernel}`, id: `gnulinux-${kernel}-advanced-${UUID[0]}`, kernel, initrd: `initrd-${kernel}`, args: `root=UUID=${UUID[0]}  \${extra_cmdline}` })).join("")}}
 if [ -f  \${config_directory}/custom.cfg ]; then
@@ -263,9 +418,18 @@ elif [ -z "\${config_directory}" -a -f  $prefix/custom.cfg ]; then
 fi
 `;
 add("openSUSE Leap 15.5", suse(["5.14.21-150500.55.39-default"]));
-add("openSUSE Tumbleweed, two kernels, saved submenu", suse(["6.6.7-1-default", "6.6.3-1-default"], { def: "${saved_entry}" }), { "/boot/grub/grubenv": grubenv({ saved_entry: "Advanced options for openSUSE Leap 15.5>1" }) });
-add("SLES with a custom.cfg", suse(["5.14.21-150400.22-default"], { timeout: "0" }), { "/custom.cfg": "menuentry 'Custom entry' --id custom {\n  echo custom from $config_directory\n}\nset default=custom\n" });
-add("SUSE, xen hypervisor entries", `${suse(["6.4.0-xen"])}
+add(
+  "openSUSE Tumbleweed, two kernels, saved submenu",
+  suse(["6.6.7-1-default", "6.6.3-1-default"], { def: "${saved_entry}" }),
+  { "/boot/grub/grubenv": grubenv({ saved_entry: "Advanced options for openSUSE Leap 15.5>1" }) },
+);
+add("SLES with a custom.cfg", suse(["5.14.21-150400.22-default"], { timeout: "0" }), {
+  "/custom.cfg":
+    "menuentry 'Custom entry' --id custom {\n  echo custom from $config_directory\n}\nset default=custom\n",
+});
+add(
+  "SUSE, xen hypervisor entries",
+  `${suse(["6.4.0-xen"])}
 submenu 'openSUSE, with Xen hypervisor' --class xen $menuentry_id_option 'xen-simple' {
   menuentry 'Xen' {
 ${searchBlock(UUID[0], "hd0,msdos1")}    echo 'Loading Xen ...'
@@ -275,7 +439,8 @@ ${searchBlock(UUID[0], "hd0,msdos1")}    echo 'Loading Xen ...'
     module2 --nounzip /boot/initrd-6.4.0-xen
   }
 }
-`);
+`,
+);
 
 const arch = (def, timeout, extra = "") => `insmod part_gpt
 insmod part_msdos
@@ -285,7 +450,9 @@ ${linuxEntry({ title: "Arch Linux, with Linux linux-lts", id: "lts", kernel: "li
 ${extra}`;
 add("Arch Linux", arch("0", "5"));
 add("Arch Linux, LTS by title", arch("Advanced options for Arch Linux>Arch Linux, with Linux linux-lts", "1"));
-add("Arch Linux, written by hand", `set timeout=3
+add(
+  "Arch Linux, written by hand",
+  `set timeout=3
 set default="lts"
 menuentry "Arch Linux" { search --set=root --label label0; linux /vmlinuz-linux root=LABEL=label0 rw; initrd /initramfs-linux.img; }
 menuentry "Arch LTS" --id lts { search --set=root --label label0
@@ -293,17 +460,30 @@ linux /vmlinuz-linux-lts root=LABEL=label0 rw init=/bin/systemd
 initrd /initramfs-linux-lts.img }
 menuentry "Shutdown" { halt }
 menuentry "Reboot" { reboot }
-`);
-add("Alpine Linux", `${header("0", "2")}${linuxEntry({ title: "Alpine Linux v3.19, with Linux virt", id: "virt", kernel: "virt", initrd: "initramfs-virt", args: `root=UUID=${UUID[0]} ro  modules=sd-mod,usb-storage,ext4 quiet rootfstype=ext4`, classes: "--class alpine --class gnu-linux" })}`);
-add("Alpine Linux, install medium", `set timeout=1
+`,
+);
+add(
+  "Alpine Linux",
+  `${header("0", "2")}${linuxEntry({ title: "Alpine Linux v3.19, with Linux virt", id: "virt", kernel: "virt", initrd: "initramfs-virt", args: `root=UUID=${UUID[0]} ro  modules=sd-mod,usb-storage,ext4 quiet rootfstype=ext4`, classes: "--class alpine --class gnu-linux" })}`,
+);
+add(
+  "Alpine Linux, install medium",
+  `set timeout=1
 menuentry "Linux virt" {
 linux	/boot/vmlinuz-virt modules=loop,squashfs,sd-mod,usb-storage quiet console=tty0 console=ttyS0,115200
 initrd	/boot/initramfs-virt
 }
-`);
-const gentoo = (body) => `set timeout=10\nset default=0\nif [ x$feature_default_font_path = xy ]; then font=unicode; else font=/usr/share/grub/unicode.pf2; fi\n${body}`;
-add("Gentoo", `${header("0", "5")}${linuxEntry({ title: "Gentoo GNU/Linux", id: "gentoo", kernel: "6.1.57-gentoo-dist", initrd: "initramfs-6.1.57-gentoo-dist.img", args: "root=/dev/xvda2 ro  ", classes: "--class gentoo --class gnu-linux" })}`);
-add("Gentoo, by hand with a loop over kernels", gentoo(`for k in /boot/kernel-*; do
+`,
+);
+const gentoo = (body) =>
+  `set timeout=10\nset default=0\nif [ x$feature_default_font_path = xy ]; then font=unicode; else font=/usr/share/grub/unicode.pf2; fi\n${body}`;
+add(
+  "Gentoo",
+  `${header("0", "5")}${linuxEntry({ title: "Gentoo GNU/Linux", id: "gentoo", kernel: "6.1.57-gentoo-dist", initrd: "initramfs-6.1.57-gentoo-dist.img", args: "root=/dev/xvda2 ro  ", classes: "--class gentoo --class gnu-linux" })}`,
+);
+add(
+  "Gentoo, by hand with a loop over kernels",
+  gentoo(`for k in /boot/kernel-*; do
   if regexp --set=1:v 'kernel-([0-9.]+)' "$k"; then
     menuentry "Gentoo $v" "$k" "$v" {
       kernel="$2"
@@ -313,24 +493,41 @@ add("Gentoo, by hand with a loop over kernels", gentoo(`for k in /boot/kernel-*;
     }
   fi
 done
-`), { "/boot/kernel-6.1.57": "k", "/boot/kernel-6.6.1": "k", "/boot/initramfs-6.6.1.img": "i" });
-add("Gentoo, dual boot with chainloading", gentoo(`menuentry 'Gentoo' { root=hd0,1
+`),
+  { "/boot/kernel-6.1.57": "k", "/boot/kernel-6.6.1": "k", "/boot/initramfs-6.6.1.img": "i" },
+);
+add(
+  "Gentoo, dual boot with chainloading",
+  gentoo(`menuentry 'Gentoo' { root=hd0,1
 linux /kernel-3.8.13-gentoo root=/dev/sda3 }
-menuentry 'Windows' { insmod ntfs; set root='(hd0,msdos1)'; parttool \${root} hidden-; chainloader +1; }
-`));
+menuentry 'Windows' { insmod ntfs; set root='(hd0,msdos1)'; chainloader +1; }
+`),
+);
 
-add("EFI stub of Ubuntu: search, then configfile", `search.fs_uuid ${UUID[1]} root hd0,msdos2
+add(
+  "EFI stub of Ubuntu: search, then configfile",
+  `search.fs_uuid ${UUID[1]} root hd0,msdos2
 set prefix=($root)'/boot/grub'
 configfile $prefix/grub.cfg
 echo "back: $root $prefix"
-`, { "(hd0,msdos2)/boot/grub/grub.cfg": "echo \"in $config_file\"\necho \"$root $prefix\"\n" }, "hd0,msdos1+msdos2");
-add("EFI stub of Fedora", `search --no-floppy --root-dev-only --fs-uuid --set=dev ${UUID[1]}
+`,
+  { "(hd0,msdos2)/boot/grub/grub.cfg": 'echo "in $config_file"\necho "$root $prefix"\n' },
+  "hd0,msdos1+msdos2",
+);
+add(
+  "EFI stub of Fedora",
+  `search --no-floppy --root-dev-only --fs-uuid --set=dev ${UUID[1]}
 if [ -z "$dev" ]; then search --no-floppy --fs-uuid --set=dev ${UUID[1]}; fi
 set prefix=($dev)/grub2
 export $prefix
 configfile $prefix/grub.cfg
-`, { "(hd0,msdos2)/grub2/grub.cfg": "echo reached $prefix $dev\n" }, "hd0,msdos1+msdos2");
-add("Debian live image", `if loadfont $prefix/font.pf2 ; then
+`,
+  { "(hd0,msdos2)/grub2/grub.cfg": "echo reached $prefix $dev\n" },
+  "hd0,msdos1+msdos2",
+);
+add(
+  "Debian live image",
+  `if loadfont $prefix/font.pf2 ; then
   set gfxmode=800x600
   set gfxpayload=keep
   terminal_output gfxterm
@@ -344,9 +541,18 @@ menuentry "Live system (amd64)" --hotkey=l {
 	initrd	/live/initrd.img-6.1.0-13-amd64
 }
 menuentry "Check medium" { for f in /live/*; do echo $f; done; }
-`, { "/live/a": "a", "/live/b": "b" });
-add("Proxmox, separate boot partition and md", `${header("0", "5")}${linuxEntry({ title: "Proxmox VE GNU/Linux", id: "pve", kernel: "6.5.11-4-pve", initrd: "initrd.img-6.5.11-4-pve", args: "root=/dev/mapper/pve-root ro  quiet", uuid: UUID[1], root: "hd0,msdos2", prefix: "" })}`, { "(hd0,msdos2)/vmlinuz-6.5.11-4-pve": "k" }, "hd0,msdos1+msdos2");
-add("Debian's Xen host image: four probes", `if search -s -f /boot/xen/pvboot-x86_64.elf ; then
+`,
+  { "/live/a": "a", "/live/b": "b" },
+);
+add(
+  "Proxmox, separate boot partition and md",
+  `${header("0", "5")}${linuxEntry({ title: "Proxmox VE GNU/Linux", id: "pve", kernel: "6.5.11-4-pve", initrd: "initrd.img-6.5.11-4-pve", args: "root=/dev/mapper/pve-root ro  quiet", uuid: UUID[1], root: "hd0,msdos2", prefix: "" })}`,
+  { "(hd0,msdos2)/vmlinuz-6.5.11-4-pve": "k" },
+  "hd0,msdos1+msdos2",
+);
+add(
+  "Debian's Xen host image: four probes",
+  `if search -s -f /boot/xen/pvboot-x86_64.elf ; then
 	echo "Chainloading (\${root})/boot/xen/pvboot-x86_64.elf"
 	multiboot "/boot/xen/pvboot-x86_64.elf"
 fi
@@ -362,8 +568,13 @@ if search -s -f /grub/grub.cfg ; then
 	echo "Reading (\${root})/grub/grub.cfg"
 	configfile /grub/grub.cfg
 fi
-`, { "(hd0,msdos2)/xen/pvboot-x86_64.elf": "elf", "(hd0,msdos1)/grub/grub.cfg": "echo inner $root\n" }, "hd0,msdos1+msdos2");
-add("A site's guest menu with functions and hidden entries", `set default=0
+`,
+  { "(hd0,msdos2)/xen/pvboot-x86_64.elf": "elf", "(hd0,msdos1)/grub/grub.cfg": "echo inner $root\n" },
+  "hd0,msdos1+msdos2",
+);
+add(
+  "A site's guest menu with functions and hidden entries",
+  `set default=0
 set timeout=4
 function entry {
   menuentry "$1" --id "$2" "$2" "$3" {
@@ -378,12 +589,16 @@ for v in 6.1.0 5.10.0; do
 done
 default=5.10.0
 if [ -s $prefix/local.cfg ]; then . $prefix/local.cfg; fi
-`, { "/boot/grub/local.cfg": "menuentry Local { echo local; }\nfallback=0\n" });
+`,
+  { "/boot/grub/local.cfg": "menuentry Local { echo local; }\nfallback=0\n" },
+);
 
 const text = cases
   .map(({ name, devices, files }) => {
     const { "/case.cfg": script, ...others } = files;
-    const sections = Object.entries(others).map(([path, content]) => `--- ${path}\n${content.endsWith("\n") ? content : `${content}\n`}`);
+    const sections = Object.entries(others).map(
+      ([path, content]) => `--- ${path}\n${content.endsWith("\n") ? content : `${content}\n`}`,
+    );
     return `=== ${name} [devices=${devices} errors=off]\n${script.replace(/\n*$/, "\n")}${sections.join("")}`;
   })
   .join("");

@@ -10,7 +10,7 @@ const example = /```js\n([\s\S]*?)```/.exec(readFileSync(`${root}docs/grub-scrip
 
 const expected = [
   [["Linux /boot/vmlinuz-5.10", "Linux /boot/vmlinuz-6.1"]],
-  ["default is `/boot/vmlinuz-6.1': `/boot/vmlinuz-6.1' is its title or id", "/boot/vmlinuz-6.1", "root=/dev/xvda1 ro"],
+  ["default is `/boot/vmlinuz-6.1', a title or an id", "/boot/vmlinuz-6.1", "root=/dev/xvda1 ro"],
 ];
 
 async function bundle(platform: "node" | "browser"): Promise<string> {

@@ -40,19 +40,21 @@ interface Resolved {
 function resolve(machine: Machine, entries: readonly Entry[], spec: string): Resolved | undefined {
   const number = leadingNumber(spec);
   const numbered = (): Resolved | undefined =>
-    number === undefined ? undefined : { index: number.value, why: `number ${number.value}`, rest: number.rest };
+    number === undefined
+      ? undefined
+      : { index: number.value, why: `number ${number.value} in the menu`, rest: number.rest };
   if (!machine.dialect.idsBeforeNumbers) {
     if (number !== undefined) return numbered();
     const overflow = parseNumber(spec).fault === "overflow";
     const index = overflow ? -1 : entries.findIndex((entry) => names(entry.title, spec) || names(entry.id, spec));
-    return index < 0 ? undefined : { index, why: `\`${spec}' is its title or id`, rest: "" };
+    return index < 0 ? undefined : { index, why: "a title or an id", rest: "" };
   }
   const end = [...spec].findIndex(isSpace);
   const word = end < 0 ? spec : spec.slice(0, end);
   const byId = entries.findIndex((entry) => names(entry.id, word));
-  if (byId >= 0) return { index: byId, why: `\`${word}' is its id`, rest: spec.slice(word.length) };
+  if (byId >= 0) return { index: byId, why: "an id", rest: spec.slice(word.length) };
   const byTitle = entries.findIndex((entry) => names(entry.title, spec));
-  if (byTitle >= 0) return { index: byTitle, why: `\`${spec}' is its title`, rest: "" };
+  if (byTitle >= 0) return { index: byTitle, why: "a title", rest: "" };
   const { rest = "" } = number ?? {};
   return number === undefined || (rest !== "" && !isSpace(rest[0]) && rest[0] !== ">") ? undefined : numbered();
 }
@@ -67,7 +69,7 @@ function defaultEntry(machine: Machine, entries: readonly Entry[]): { index: num
   if (found.index < 0 || found.index >= entries.length) {
     return { index: 0, why: `there is no entry ${found.index}, so it is the first` };
   }
-  return { index: found.index, why: `default is \`${value}': ${found.why}` };
+  return { index: found.index, why: `default is \`${value}', ${found.why}` };
 }
 
 /** Seconds; undefined: wait for a key for ever. */
