@@ -168,7 +168,7 @@ export class GrubSearch {
 
   async #run(query: SearchQuery, run: SearchRun): Promise<void> {
     const cache = this.#cache[query.by];
-    const key = decodeText(run.name);
+    const key = cacheKey(query.by, run.name);
     const visit = (device: string, isCached = false): Promise<boolean> => this.#visit(device, query, run, isCached);
 
     const cached = cache.get(key);
@@ -209,14 +209,14 @@ export class GrubSearch {
 
   /** Tries one device; true when the search ends here. */
   async #visit(name: string, query: SearchQuery, run: SearchRun, isCached: boolean): Promise<boolean> {
-    if (query.noFloppy === true && /^fd[0-9]/.test(name)) return false;
+    if (query.noFloppy === true && /^fd[0-9]/.test(name)) return this.#version.noFloppy === "stop";
     const device = await this.openDevice(name);
     if (device === undefined) return false;
     const answer = await this.#matches(query, run.name, device);
     if (answer.unknown !== undefined) run.unknown.set(device.name, answer.unknown);
     if (!answer.isHit) return false;
     const cache = this.#cache[query.by];
-    if (!isCached && run.hits.length === 0) cache.set(decodeText(run.name), name);
+    if (!isCached && run.hits.length === 0) cache.set(cacheKey(query.by, run.name), name);
     run.hits.push({ device: name, canonical: device.name, path: answer.path });
     return query.stopAtFirst === true;
   }
@@ -355,9 +355,17 @@ const NO_VOLUME: Volume = {
   lookups: new Map(),
 };
 
+/** The cache finds a name as the search itself compares it. */
+const cacheKey = (by: SearchQuery["by"], name: Uint8Array): string =>
+  by === "uuid" ? toHex(lowerCase(name)) : toHex(name);
+
+/** Letters of ASCII in lower case, other bytes as they are. */
+const lowerCase = (name: Uint8Array): Uint8Array =>
+  Uint8Array.from(name, (byte) => (byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte));
+
 /** Labels are compared byte for byte; a volume without one has the empty label. */
 function isLabel(label: Uint8Array | undefined, name: Uint8Array): boolean {
-  return label !== undefined && compareBytes(label, name) === 0;
+  return label !== undefined && equalBytes(label, name);
 }
 
 /** UUIDs are compared without regard to case. */

@@ -9,6 +9,8 @@ export interface GrubVersion {
    * first partition number.
    */
   readonly nestedNames: "open" | "listed";
+  /** What `--no-floppy` does at a floppy: goes on with the next device, or, as 2.06 does, ends the search there. */
+  readonly noFloppy: "skip" | "stop";
 }
 
 export type GrubVersionId = "debian-2.06" | "2.12" | "redhat-2.12";
