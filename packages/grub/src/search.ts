@@ -1,4 +1,4 @@
-import { compareBytes, decodeText, encodeText, type FindingKind, type ImageError } from "@guestprobe/block";
+import { decodeText, encodeText, equalBytes, type FindingKind, type ImageError, toHex } from "@guestprobe/block";
 import { type Partitions, readPartitions } from "@guestprobe/partition";
 import { type PathLike, pathBytes } from "@guestprobe/vfs";
 import { isBlocklist } from "./blocklist.js";
@@ -370,9 +370,7 @@ function isLabel(label: Uint8Array | undefined, name: Uint8Array): boolean {
 
 /** UUIDs are compared without regard to case. */
 function isUuid(uuid: string | undefined, name: Uint8Array): boolean {
-  return (
-    uuid !== undefined && compareBytes(encodeText(uuid.toLowerCase()), encodeText(decodeText(name).toLowerCase())) === 0
-  );
+  return uuid !== undefined && equalBytes(lowerCase(encodeText(uuid)), lowerCase(name));
 }
 
 function walkObstacle(error: ImageError | undefined): FindingKind | undefined {
