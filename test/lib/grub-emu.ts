@@ -26,20 +26,10 @@ function commandOf(query: SearchQuery): string {
   return words.join(" ");
 }
 
-/**
- * Runs the real GRUB over the disks and answers what each query printed, in order: the devices, or with `stopAtFirst` the one
- * that the variable was set to. All queries run in one GRUB, so that its cache lives from one to the next.
- */
-export function grubEmuSearch(disks: readonly EmuDisk[], queries: readonly SearchQuery[]): string[][] {
+/** What the real GRUB prints when it runs these lines over the disks. */
+function runGrub(disks: readonly EmuDisk[], script: readonly string[]): string {
   const folder = mkdtempSync(join(tmpdir(), "grub-emu-"));
   try {
-    const script = queries.flatMap((query, index) => [
-      "set found=",
-      `echo "@${index}@"`,
-      commandOf(query),
-      "echo",
-      `echo "=$found="`,
-    ]);
     writeFileSync(join(folder, "map"), disks.map(({ name, file }) => `(${name}) ${file}\n`).join(""));
     writeFileSync(join(folder, "grub.cfg"), `${script.join("\n")}\necho @end@\nexit\n`);
     // A terminal of its own, and a wide one: GRUB breaks lines at its edge.
@@ -52,17 +42,39 @@ export function grubEmuSearch(disks: readonly EmuDisk[], queries: readonly Searc
     })
       // Colours and carriage returns for the terminal.
       .replace(/\u001b\[[0-9;]*m|\r/g, "");
-    return queries.map((query, index) => {
-      const after = output.split(`@${index}@\n`)[1];
-      if (after === undefined) throw new Error(`grub-emu did not reach query ${index}:\n${output}`);
-      const [printed = ""] = after.split("\n");
-      if (query.stopAtFirst) {
-        const found = /^=(.*)=$/m.exec(after)?.[1] ?? "";
-        return [found].filter(isImage);
-      }
-      return printed.startsWith(" ") ? printed.trim().split(" ").filter(isImage) : [];
-    });
+    if (!output.includes("@end@")) throw new Error(`grub-emu did not come to its end:\n${output}`);
+    return output;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Runs the real GRUB over the disks and answers what each query printed, in order: the devices, or with `stopAtFirst` the one
+ * that the variable was set to. All queries run in one GRUB, so that its cache lives from one to the next.
+ */
+export function grubEmuSearch(disks: readonly EmuDisk[], queries: readonly SearchQuery[]): string[][] {
+  const script = queries.flatMap((query, index) => [
+    "set found=",
+    `echo "@${index}@"`,
+    commandOf(query),
+    "echo",
+    `echo "=$found="`,
+  ]);
+  const output = runGrub(disks, script);
+  return queries.map((query, index) => {
+    const after = output.split(`@${index}@\n`)[1] ?? "";
+    const [printed = ""] = after.split("\n");
+    if (query.stopAtFirst) {
+      const found = /^=(.*)=$/m.exec(after)?.[1] ?? "";
+      return [found].filter(isImage);
+    }
+    return printed.startsWith(" ") ? printed.trim().split(" ").filter(isImage) : [];
+  });
+}
+
+/** Every device that the real GRUB lists on the disks, in its order. */
+export function grubEmuDevices(disks: readonly EmuDisk[]): string[] {
+  const listed = runGrub(disks, ["echo @ls@", "ls"]).split("@ls@\n")[1]?.split("\n")[0] ?? "";
+  return [...listed.matchAll(/\(([^)]*)\)/g)].map((match) => match[1]!).filter((name) => /^[hf]d[0-9]/.test(name));
 }

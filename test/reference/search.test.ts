@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bufferDevice, cachedDevice } from "@guestprobe/block";
 import { ext } from "@guestprobe/ext";
-import { GrubSearch, type SearchQuery, type SearchResult } from "@guestprobe/grub";
+import { GrubSearch, listDisk, type SearchQuery, type SearchResult } from "@guestprobe/grub";
 import { openFileSystem } from "@guestprobe/vfs";
 import { afterAll, describe, expect, test } from "vitest";
 import { putGpt, putMbr } from "../../packages/partition/test/build.js";
-import { type EmuDisk, grubEmuSearch } from "../lib/grub-emu.js";
+import { type EmuDisk, grubEmuDevices, grubEmuSearch } from "../lib/grub-emu.js";
 import { DiskMaker, type Node } from "../lib/guest-disk.js";
 
 const folder = mkdtempSync(join(tmpdir(), "search-"));
@@ -49,6 +49,14 @@ async function compare(disks: readonly EmuDisk[], queries: readonly SearchQuery[
     lists.map((list, index) => `${JSON.stringify(queries[index])} -> ${list.join(" ")}`);
   expect(show(results.map((result) => result.hits.map((hit) => hit.device)))).toEqual(show(theirs));
   return results;
+}
+
+/** Compares every device that the two list, with or without a volume on it. */
+async function compareDevices(disks: readonly EmuDisk[]): Promise<void> {
+  const maps = await Promise.all(
+    disks.map(({ name, file: path }) => listDisk({ name, device: bufferDevice(readFileSync(path)) })),
+  );
+  expect(maps.flatMap((map) => map.devices.map((device) => device.name))).toEqual(grubEmuDevices(disks));
 }
 
 const at = (entries: readonly (readonly [sector: number, volume: Uint8Array])[]): ReadonlyMap<number, Uint8Array> =>
@@ -559,7 +567,9 @@ describe("tables that GRUB sees in its own way", () => {
       [],
     ],
   ])("%s", async (_, build, hidden) => {
-    const [result] = await compare(named(make.write(build())), [file(), first(file()), uuid(UUID("2"))]);
+    const disks = named(make.write(build()));
+    await compareDevices(disks);
+    const [result] = await compare(disks, [file(), first(file()), uuid(UUID("2"))]);
     expect(codes(result)).toEqual(hidden);
   });
 
@@ -657,7 +667,75 @@ describe("tables that GRUB sees in its own way", () => {
       },
     ],
   ])("%s", async (_, build) => {
-    await compare(named(make.write(build())), [file(), first(file())]);
+    const disks = named(make.write(build()));
+    await compareDevices(disks);
+    await compare(disks, [file(), first(file())]);
+  });
+
+  test.each<[string, () => Uint8Array]>([
+    [
+      "MINIX",
+      () => {
+        const disk = mbr({ start: 1000, sectors: 50_000, type: 0x81 }, one);
+        putMbr(
+          disk,
+          [
+            { start: 2000, sectors: 100 },
+            { start: 60_000, sectors: 1 },
+          ],
+          { lba: 1000 },
+        );
+        return disk;
+      },
+    ],
+    [
+      "Linux, where GRUB does not look for one",
+      () => {
+        const disk = mbr({ start: 1000, sectors: 50_000 });
+        putMbr(disk, [{ start: 2000, sectors: 100 }], { lba: 1000 });
+        return disk;
+      },
+    ],
+    [
+      "MINIX in MINIX",
+      () => {
+        const disk = mbr({ start: 1000, sectors: 50_000, type: 0x81 });
+        putMbr(disk, [{ start: 2000, sectors: 20_000, type: 0x81 }], { lba: 1000 });
+        putMbr(disk, [{ start: 3000, sectors: 10 }], { lba: 2000 });
+        return disk;
+      },
+    ],
+    [
+      "a logical partition of type MINIX",
+      () =>
+        chain((disk) => {
+          putMbr(disk, [{ start: 192, sectors: 4096, type: 0x81 }], { lba: 8000 });
+          putMbr(
+            disk,
+            [
+              { start: 9000, sectors: 10 },
+              { start: 100, sectors: 10 },
+            ],
+            { lba: 8192 },
+          );
+        }),
+    ],
+  ])("an MBR inside a partition of type %s", async (_, build) => {
+    await compareDevices(named(make.write(build())));
+  });
+
+  test("a GPT inside a GPT partition", async () => {
+    const disk = new Uint8Array(4 * MIB);
+    putGpt(disk, { entries: [{ slot: 1, first: 100, last: 4099 }] });
+    const inner = new Uint8Array(4000 * 512);
+    putGpt(inner, {
+      entries: [
+        { slot: 2, first: 50, last: 99 },
+        { slot: 3, first: 3990, last: 4000 },
+      ],
+    });
+    disk.set(inner, 100 * 512);
+    await compareDevices(named(make.write(disk)));
   });
 
   test("a partition inside a partition is listed by GRUB and cannot be opened", async () => {
