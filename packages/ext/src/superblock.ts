@@ -49,9 +49,6 @@ export interface Superblock extends FeatureWords {
   readonly journalInum: number;
   readonly journalDev: number;
   readonly journalUuid: Uint8Array;
-  /** Copy of the journal inode's map, where there is one. */
-  readonly journalBackup: Uint8Array | undefined;
-  readonly lastOrphan: number;
 }
 
 const MAX_BLOCK_LOG = 6;
@@ -204,7 +201,5 @@ export function decodeSuperblock(data: Uint8Array, offset: number, sink: Checksu
     journalInum: sb.s_journal_inum(view, 0),
     journalDev: sb.s_journal_dev(view, 0),
     journalUuid: sb.s_journal_uuid(view, 0).slice(),
-    journalBackup: sb.s_jnl_backup_type(view, 0) === 1 ? sb.s_jnl_blocks(view, 0).slice() : undefined,
-    lastOrphan: sb.s_last_orphan(view, 0),
   };
 }
