@@ -31,6 +31,17 @@ export interface Volume {
   readonly lookups: Map<string, Promise<Inode | undefined>>;
 }
 
+/** A device on which nothing is. */
+export const NO_VOLUME: Volume = {
+  fs: undefined,
+  label: undefined,
+  uuid: undefined,
+  gate: undefined,
+  obstacle: undefined,
+  error: undefined,
+  lookups: new Map(),
+};
+
 /** Opens a volume and asks GRUB's drivers about it. */
 export async function openGrubVolume(
   device: BlockDevice,
@@ -46,7 +57,7 @@ export async function openGrubVolume(
   ]);
   const { fs, error } = opened;
   const { gate } = claim;
-  const volume = { fs, gate, label: undefined, uuid: undefined, obstacle: undefined, error, lookups: new Map() };
+  const volume: Volume = { ...NO_VOLUME, fs, gate, error, lookups: new Map() };
   if (fs === undefined) {
     // A refusal is GRUB's no, whatever we could have read; no driver at all is "nothing here".
     return { ...volume, error: claim.refusals.length > 0 ? undefined : error, label: claim.label, uuid: claim.uuid };

@@ -3,8 +3,8 @@ import {
   type Gate,
   GRUB_VERSIONS,
   type GrubDisk,
+  type GrubMachineOptions,
   GrubSearch,
-  type GrubSearchOptions,
   listDisk,
 } from "@guestprobe/grub";
 import type { FileSystem } from "@guestprobe/vfs";
@@ -25,13 +25,13 @@ const part = (start: number, more: EntrySpec = {}): EntrySpec => ({ start, secto
 function grub(
   disks: readonly GrubDisk[],
   volumes: { readonly [name: string]: FileSystem | ImageError },
-  options: Partial<GrubSearchOptions> = {},
+  options: Partial<GrubMachineOptions> = {},
 ): GrubSearch {
   return new GrubSearch(disks, {
     gates: [],
     ...options,
     async openVolume(_device, name) {
-      const volume = volumes[name.replace(/^lost /, "")];
+      const volume = volumes[name];
       if (volume instanceof ImageError) throw volume;
       return volume;
     },
