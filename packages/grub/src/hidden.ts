@@ -43,7 +43,7 @@ export async function findHidden(
     }
   }
   for (const lost of await machine.lostDevices()) {
-    await look(lost.name, await machine.lostVolume(lost), { kind: TABLE_REFUSED, reason: lost.reason });
+    await look(lost.name, await machine.volume(lost), { kind: TABLE_REFUSED, reason: lost.reason });
   }
   return hidden;
 }

@@ -29,4 +29,4 @@ export {
 } from "./search.js";
 export { vbdHandle } from "./vbd.js";
 export { DEFAULT_GRUB_VERSION, GRUB_VERSIONS, type GrubVersion, type GrubVersionId } from "./versions.js";
-export type { Obstacle, OpenVolume, Volume } from "./volume.js";
+export type { Obstacle, OpenVolume, Volume, VolumePlace } from "./volume.js";

@@ -4,7 +4,7 @@ import { diskByHandle, type GrubDevice, type GrubDisk, type GrubDiskMap, listDis
 import { GATES } from "./gate/index.js";
 import type { Gate } from "./gate/types.js";
 import { DEFAULT_GRUB_VERSION, type GrubVersion } from "./versions.js";
-import { NO_VOLUME, type OpenVolume, openGrubVolume, type Volume } from "./volume.js";
+import { type OpenVolume, openGrubVolume, type Volume, type VolumePlace } from "./volume.js";
 
 export interface GrubMachineOptions {
   readonly openVolume: OpenVolume;
@@ -17,10 +17,7 @@ export interface GrubMachineOptions {
 }
 
 /** A partition that is on a disk and in no table as GRUB reads it. */
-export interface LostDevice {
-  /** The name that GRUB would give it. */
-  readonly name: string;
-  readonly device: NonNullable<GrubDevice["device"]>;
+export interface LostDevice extends VolumePlace {
   readonly reason: string;
 }
 
@@ -98,13 +95,11 @@ export class GrubMachine {
   }
 
   /** What GRUB's drivers and our readers make of a device. */
-  volume({ name, device }: Pick<GrubDevice, "name" | "device">): Promise<Volume> {
-    return this.#volume(name, name, device);
-  }
-
-  /** As `volume`, for a device that GRUB does not list; another one may have its name. */
-  lostVolume({ name, device }: LostDevice): Promise<Volume> {
-    return this.#volume(`lost ${name}`, name, device);
+  volume(place: VolumePlace): Promise<Volume> {
+    // Where GRUB reads a table differently, a lost device can have the name of another one.
+    return memo(this.#volumes, `${place.start} ${place.name}`, () =>
+      openGrubVolume(place, this.#openVolume, this.#gates, this.version, this.signal),
+    );
   }
 
   /** Partitions that GRUB does not list. */
@@ -123,7 +118,7 @@ export class GrubMachine {
         if (device === undefined || seen.has(start)) continue;
         const map = table === "mbr" ? "msdos" : "gpt";
         const reason = errors[map] ?? `not in the table as GRUB's module ${map} reads it`;
-        lost.push({ name: `${devices[0]?.name},${map}${number}`, device, reason });
+        lost.push({ name: `${devices[0]?.name},${map}${number}`, device, start, reason });
       }
     }
     return lost;
@@ -139,14 +134,6 @@ export class GrubMachine {
 
   #map(disk: GrubDisk): Promise<GrubDiskMap> {
     return memo(this.#maps, disk, () => listDisk(disk, this.signal));
-  }
-
-  #volume(key: string, name: string, device: GrubDevice["device"]): Promise<Volume> {
-    return memo(this.#volumes, key, async () =>
-      device === undefined
-        ? NO_VOLUME
-        : openGrubVolume(device, name, this.#openVolume, this.#gates, this.version, this.signal),
-    );
   }
 }
 
