@@ -4,9 +4,12 @@ import {
   chownSync,
   closeSync,
   linkSync,
+  lstatSync,
   lutimesSync,
   mkdirSync,
   openSync,
+  readdirSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -28,14 +31,14 @@ export function makeXfs(image, size, args = []) {
   run("mkfs.xfs", ["-q", "-f", ...args, image], { env: { ...process.env, ...SMALL } });
 }
 
-/** Bytes that compress badly and are the same on each run. */
-export function noise(length, seed = 1) {
-  const data = Buffer.alloc(length);
-  for (let at = 0, state = seed; at < length; at += 1) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    data[at] = state >>> 24;
+/** Text of which no two lines are the same, nor any two files: wrong bytes show, and images compress. */
+export function text(length, seed = 1) {
+  const lines = [];
+  for (let at = 0, line = 0; at < length; line += 1) {
+    lines.push(`file ${seed} line ${line} ${"=".repeat((line * 5) % 40)}\n`);
+    at += lines[line].length;
   }
-  return data;
+  return Buffer.from(lines.join("").slice(0, length));
 }
 
 /** A name whose length, between 9 and 29 bytes, depends on its number. */
@@ -45,7 +48,7 @@ const entryName = (index) => `entry-${index}-${"x".repeat(1 + ((index * 7) % 19)
 export function makeDirectory(path, count) {
   mkdirSync(path);
   const files = Math.min(count, 5);
-  for (let index = 0; index < files; index += 1) writeFileSync(join(path, entryName(index)), noise(index * 700, index));
+  for (let index = 0; index < files; index += 1) writeFileSync(join(path, entryName(index)), text(index * 700, index));
   for (let index = files; index < count; index += 1) linkSync(join(path, entryName(0)), join(path, entryName(index)));
 }
 
@@ -57,22 +60,25 @@ export function makeFragmented(path, count, step) {
 }
 
 /** Puts every kind of file below `root`: a mounted volume, or a folder for `mkfs.xfs -p`. */
-export function fill(root, { directories = [0, 5, 50], extents = 100, blockSize = 4096, links = LINKS } = {}) {
+export function fill(
+  root,
+  { directories = [0, 5, 50], extents = 100, blockSize = 4096, links = LINKS, odd = true } = {},
+) {
   const at = (name) => join(root, name);
   mkdirSync(at("dirs"));
   for (const count of directories) makeDirectory(at(`dirs/${count}`), count);
   mkdirSync(at("links"));
   for (const length of links) symlinkSync("../files/".padEnd(length, "t").slice(0, length), at(`links/${length}`));
   mkdirSync(at("files"));
-  for (const size of [0, 1, 511, 512, 4095, 4096, 4097, 70_000]) writeFileSync(at(`files/${size}`), noise(size, size));
+  for (const size of [0, 1, 511, 512, 4095, 4096, 4097, 70_000]) writeFileSync(at(`files/${size}`), text(size, size));
   makeFragmented(at("files/fragmented"), extents, blockSize);
   writeFileSync(at("files/sparse"), "");
   truncateSync(at("files/sparse"), 20_000_001);
   run("mkfifo", [at("files/fifo")]);
   run("mknod", [at("files/char"), "c", "511", "262143"]);
   run("mknod", [at("files/block"), "b", "8", "17"]);
-  writeFileSync(at("files/odd \u00e9\u{1f600}\n"), "odd");
-  writeFileSync(Buffer.concat([Buffer.from(`${root}/files/`), Buffer.of(0xff, 0xfe, 0x20)]), "not UTF-8");
+  if (odd) writeFileSync(at("files/odd \u00e9\u{1f600}\n"), "odd");
+  if (odd) writeFileSync(Buffer.concat([Buffer.from(`${root}/files/`), Buffer.of(0xff, 0xfe, 0x20)]), "not UTF-8");
   writeFileSync(at(`files/${"n".repeat(255)}`), "longest name");
   chmodSync(at("files/512"), 0o4751);
   chownSync(at("files/512"), 70_000, 80_000);
@@ -104,7 +110,7 @@ export function fillMounted(root, { reflink = true, manyAttrs = 300 } = {}) {
   set("short", "security.s", "security value");
   for (const index of [1, 2, 3]) set("leaf", `user.leaf${index}`, "v".repeat(index * 200));
   for (const length of [1000, 4000, 20_000, 65_536]) {
-    set("remote", `user.remote${length}`, `0s${noise(length, length).toString("base64")}`);
+    set("remote", `user.remote${length}`, `0s${text(length, length).toString("base64")}`);
   }
   for (let index = 0; index < manyAttrs; index += 1) set("many", `user.many-${index}`, `value ${index} `.repeat(8));
   run("setfacl", ["-m", "u:1234:rw,g:77:r", at("attrs/acl")]);
@@ -112,4 +118,60 @@ export function fillMounted(root, { reflink = true, manyAttrs = 300 } = {}) {
   set("removed", "user.big", "x".repeat(900));
   run("setfattr", ["-x", "user.big", at("attrs/removed")]);
   run("chattr", ["+A", at("attrs/none")]);
+}
+
+/**
+ * The folder `root` in the language of `mkfs.xfs -p`, which fills volumes that no kernel at hand mounts. Names hold
+ * neither spaces nor colons; further names of a file become files of their own.
+ */
+export function prototype(root) {
+  const lines = ["boot", "0 0", "d--755 0 0"];
+  const visit = (folder) => {
+    for (const name of readdirSync(folder).sort()) {
+      const path = join(folder, name);
+      const stat = lstatSync(path);
+      const bits = `${stat.mode & 0o4000 ? "u" : "-"}${stat.mode & 0o2000 ? "g" : "-"}`;
+      const permissions = (stat.mode & 0o777).toString(8).padStart(3, "0");
+      const entry = (type, ...rest) =>
+        lines.push([name, `${type}${bits}${permissions}`, stat.uid, stat.gid, ...rest].join(" "));
+      const [major, minor] = [(stat.rdev >> 8) & 0xfff, (stat.rdev & 0xff) | ((stat.rdev >> 12) & 0xfff00)];
+      if (stat.isFile()) entry("-", path);
+      else if (stat.isSymbolicLink()) entry("l", readlinkSync(path));
+      else if (stat.isFIFO()) entry("p");
+      else if (stat.isCharacterDevice()) entry("c", major, minor);
+      else if (stat.isBlockDevice()) entry("b", major, minor);
+      else {
+        entry("d");
+        visit(path);
+        lines.push("$");
+      }
+    }
+  };
+  visit(root);
+  return `${[...lines, "$"].join("\n")}\n`;
+}
+
+/** Makes a volume that holds a copy of the folder `root`. */
+export function makeXfsFrom(image, size, root, args = []) {
+  const file = `${image}.proto`;
+  writeFileSync(file, prototype(root));
+  try {
+    makeXfs(image, size, ["-p", file, ...args]);
+  } finally {
+    rmSync(file);
+  }
+}
+
+/** What a volume made from the folder `root` must read as: times, inode and link numbers are its own. */
+export function withoutOwnNumbers(entries) {
+  return entries.map(({ path, type, mode, uid, gid, size, target, rdev, sha256 }) => ({
+    path,
+    type,
+    // The root's mode and owner are those of the prototype.
+    ...(path === "/" ? {} : { mode, uid, gid }),
+    ...(type === "dir" ? {} : { size }),
+    target,
+    rdev,
+    sha256,
+  }));
 }
