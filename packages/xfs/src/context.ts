@@ -11,6 +11,26 @@ import type { ChecksumPolicy } from "@guestprobe/vfs";
 import { XFS_BAD_CHECKSUM, XFS_FOREIGN_BLOCK } from "./findings.js";
 import type { Superblock } from "./superblock.js";
 
+/** Most blocks that a memo remembers before it forgets all: some megabytes. */
+const MEMO_LIMIT = 1 << 16;
+
+/**
+ * Blocks that passed a check, by where they lie and whose they are, so that a block which thousands of lookups go
+ * through is not checked in full thousands of times.
+ */
+export class CheckMemo {
+  readonly #owners = new Map<number, number>();
+
+  has(at: number, owner: number): boolean {
+    return this.#owners.get(at) === owner;
+  }
+
+  add(at: number, owner: number): void {
+    if (this.#owners.size >= MEMO_LIMIT) this.#owners.clear();
+    this.#owners.set(at, owner);
+  }
+}
+
 /** What every part of the reader needs. */
 export interface XfsContext {
   readonly device: BlockDevice;
@@ -19,6 +39,10 @@ export interface XfsContext {
   readonly sb: Superblock;
   readonly checksums: ChecksumPolicy;
   readonly report: Report;
+  /** Blocks whose self-description was checked. */
+  readonly described: CheckMemo;
+  /** Leaf and node blocks of directories whose entries are in order. */
+  readonly ordered: CheckMemo;
 }
 
 /** Bytes of the data device: at once when they are in memory. */
@@ -62,7 +86,8 @@ export function hasGoodCrc(data: Uint8Array, field: number): boolean {
  */
 export function checkSelf(ctx: XfsContext, data: Uint8Array, at: number, self: SelfDescription): void {
   if (ctx.sb.version !== 5 || ctx.checksums === "ignore") return;
-  const { structure } = self;
+  const { structure, owner } = self;
+  if (self.blkno !== undefined && ctx.described.has(at, owner.ino)) return;
   if (!hasGoodCrc(data, self.crc)) {
     const message = "the checksum does not match";
     const place = { format: "xfs", structure, offset: at };
@@ -70,7 +95,10 @@ export function checkSelf(ctx: XfsContext, data: Uint8Array, at: number, self: S
     ctx.report(finding(XFS_BAD_CHECKSUM, message, place));
   }
   const foreign = whatIsForeign(ctx.sb, data, at, self);
-  if (foreign === undefined) return;
+  if (foreign === undefined) {
+    if (self.blkno !== undefined) ctx.described.add(at, owner.ino);
+    return;
+  }
   const place = { format: "xfs", structure, offset: at + foreign.field };
   if (ctx.checksums === "require") throw new ImageError("corrupt", foreign.message, place);
   ctx.report(finding(XFS_FOREIGN_BLOCK, foreign.message, place));

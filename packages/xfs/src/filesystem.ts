@@ -9,7 +9,7 @@ import {
 } from "@guestprobe/block";
 import type { FileSystem, FileSystemFormat, Inode, OpenOptions } from "@guestprobe/vfs";
 import { findBackup, hasMagic, SUPERBLOCK_READ } from "./backup.js";
-import { hasGoodCrc, type XfsContext } from "./context.js";
+import { CheckMemo, hasGoodCrc, type XfsContext } from "./context.js";
 import { xfsFeatureNames } from "./features.js";
 import { XFS_BACKUP_SUPERBLOCK, XFS_BAD_CHECKSUM, XFS_NEEDS_REPAIR, XFS_TRUNCATED } from "./findings.js";
 import { rootInode } from "./geometry.js";
@@ -29,7 +29,15 @@ export const xfs: FileSystemFormat = {
 async function openXfs(device: BlockDevice, options: OpenOptions = {}): Promise<FileSystem> {
   const { checksums = "report", signal, report = () => {} } = options;
   throwIfAborted(signal);
-  const ctxOf = (sb: Superblock): XfsContext => ({ device, realtime: options.realtime, sb, checksums, report });
+  const ctxOf = (sb: Superblock): XfsContext => ({
+    device,
+    realtime: options.realtime,
+    sb,
+    checksums,
+    report,
+    described: new CheckMemo(),
+    ordered: new CheckMemo(),
+  });
   const sb = await chooseSuperblock(device, ctxOf, signal);
   const ctx = ctxOf(sb);
   const size = sb.dataBlocks * sb.blockSize;

@@ -67,7 +67,7 @@ async function* leafAttrs(
     // Levels fall one by one, so a tree that leads back into itself ends.
     if (level !== undefined && node.level !== level - 1) throw broken(fork, `a node of level ${node.level}`, block.at);
     level = node.level;
-    block = await readAttrBlock(ctx, fork, node.children[0]!, signal);
+    block = await readAttrBlock(ctx, fork, node.target(0), signal);
   }
   const visited = new Set<number>();
   for (;;) {

@@ -16,7 +16,6 @@ import {
   XFS_DIR3_LEAFN_MAGIC,
   xfs_da_blkinfo,
   xfs_da_counts,
-  xfs_da_node_entry,
 } from "../layout/da.js";
 import { xfs_dir2_leaf_entry } from "../layout/dir.js";
 
@@ -58,90 +57,94 @@ export function forwardOf(block: ForkBlock): number {
   return xfs_da_blkinfo.forw(viewOf(block.data), 0);
 }
 
-export interface DaNode {
-  readonly level: number;
-  /** Greatest hash below each child, in order. */
-  readonly hashes: readonly number[];
-  /** Blocks of the file. */
-  readonly children: readonly number[];
+/** A list of hashes in order, each with where it leads. Read in place: a block may hold thousands. */
+export interface HashList {
+  readonly count: number;
+  hash(index: number): number;
+  /** Of a node a block of the file; of a directory leaf a byte of the directory divided by 8, 0 where stale. */
+  target(index: number): number;
 }
 
-/** @throws ImageError `corrupt`. The caller has checked the kind. */
-export function decodeNode(block: ForkBlock, crc: boolean): DaNode {
+/** Of an entry of a node and of a directory leaf alike: the hash, then where it leads. */
+const ENTRY = xfs_dir2_leaf_entry;
+
+function hashList(view: DataView, start: number, count: number): HashList {
+  return {
+    count,
+    hash: (index) => ENTRY.hashval(view, start + index * ENTRY.$size),
+    target: (index) => ENTRY.address(view, start + index * ENTRY.$size),
+  };
+}
+
+/** A node of the index: the greatest hash below each child, and the child. */
+export interface DaNode extends HashList {
+  readonly level: number;
+}
+
+/**
+ * @param ordered That the order was checked before.
+ * @throws ImageError `corrupt`. The caller has checked the kind.
+ */
+export function decodeNode(block: ForkBlock, crc: boolean, ordered = false): DaNode {
   const view = viewOf(block.data);
   const info = crc ? XFS_DA3_BLKINFO_LEN : XFS_DA_BLKINFO_LEN;
   const start = crc ? XFS_DIR3_LEAF_HDR_LEN : XFS_DIR2_LEAF_HDR_LEN;
   const count = xfs_da_counts.count(view, info);
   const level = xfs_da_counts.stale_or_level(view, info);
-  const capacity = Math.floor((block.data.length - start) / xfs_da_node_entry.$size);
-  const hashes: number[] = [];
-  const children: number[] = [];
-  for (let index = 0; index < count && count <= capacity; index += 1) {
-    const at = start + index * xfs_da_node_entry.$size;
-    hashes.push(xfs_da_node_entry.hashval(view, at));
-    children.push(xfs_da_node_entry.before(view, at));
-  }
-  if (count === 0 || count > capacity || level === 0 || !isSorted(hashes)) {
+  const capacity = Math.floor((block.data.length - start) / ENTRY.$size);
+  const list = hashList(view, start, count);
+  if (count === 0 || count > capacity || level === 0 || !(ordered || isSorted(list))) {
     throw new ImageError("corrupt", `a node of level ${level} with ${count} entries, or out of order`, {
       format: "xfs",
       structure: "xfs_da_node_hdr",
       offset: block.byteAt(info),
     });
   }
-  return { level, hashes, children };
-}
-
-/** Hashes of a directory leaf, in order, and where each leads: bytes of the directory's data; 0 where stale. */
-export interface DirectoryLeaf {
-  readonly hashes: readonly number[];
-  readonly addresses: readonly number[];
+  return { ...list, level };
 }
 
 /**
- * Decodes a leaf, or with `index` the one at the end of a block directory. The whole is checked at each use: a search
- * by halves in a list that is not sorted would miss names and not know it.
+ * Decodes a leaf, or with `index` the one at the end of a block directory. The order of all its entries is checked: a
+ * search by halves in a list that is not sorted would miss names and not know it.
  *
+ * @param ordered That the order was checked before.
  * @throws ImageError `corrupt`.
  */
 export function decodeLeaf(
   block: ForkBlock,
   crc: boolean,
   index?: { readonly start: number; readonly count: number },
-): DirectoryLeaf {
+  ordered = false,
+): HashList {
   const view = viewOf(block.data);
   const info = crc ? XFS_DA3_BLKINFO_LEN : XFS_DA_BLKINFO_LEN;
   const start = index?.start ?? (crc ? XFS_DIR3_LEAF_HDR_LEN : XFS_DIR2_LEAF_HDR_LEN);
   const count = index?.count ?? xfs_da_counts.count(view, info);
-  const capacity = Math.floor((block.data.length - start) / xfs_dir2_leaf_entry.$size);
-  const hashes: number[] = [];
-  const addresses: number[] = [];
-  for (let entry = 0; entry < count && count <= capacity; entry += 1) {
-    const at = start + entry * xfs_dir2_leaf_entry.$size;
-    hashes.push(xfs_dir2_leaf_entry.hashval(view, at));
-    addresses.push(xfs_dir2_leaf_entry.address(view, at) * 8);
-  }
-  if (count > capacity || !isSorted(hashes)) {
+  const capacity = Math.floor((block.data.length - start) / ENTRY.$size);
+  const list = hashList(view, start, count);
+  if (count > capacity || !(ordered || isSorted(list))) {
     throw new ImageError("corrupt", `${count} index entries in room for ${capacity}, or out of order`, {
       format: "xfs",
       structure: "xfs_dir2_leaf_hdr",
       offset: block.byteAt(index === undefined ? info : start),
     });
   }
-  return { hashes, addresses };
+  return list;
 }
 
-/** Where the first hash that is at least `hash` stands; the length when there is none. */
-export function lowerBound(hashes: readonly number[], hash: number): number {
+/** Where the first hash that is at least `hash` stands; the count when there is none. */
+export function lowerBound(list: HashList, hash: number): number {
   let low = 0;
-  let high = hashes.length;
+  let high = list.count;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (hashes[middle]! < hash) low = middle + 1;
+    if (list.hash(middle) < hash) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
-function isSorted(hashes: readonly number[]): boolean {
-  return hashes.every((hash, index) => index === 0 || hash >= hashes[index - 1]!);
+function isSorted(list: HashList): boolean {
+  for (let index = 1; index < list.count; index += 1) if (list.hash(index) < list.hash(index - 1)) return false;
+  return true;
 }

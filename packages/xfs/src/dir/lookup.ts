@@ -82,9 +82,8 @@ async function searchIndex(
     const only = await readDataBlock(ctx, dir, 0, signal);
     if (only?.index !== undefined) {
       const leaf = decodeLeaf(only.block, ctx.sb.version === 5, only.index);
-      const from = lowerBound(leaf.hashes, best.hash);
-      for (let at = from; leaf.hashes[at] === best.hash; at += 1) {
-        if (leaf.addresses[at] !== 0 && offerAt(ctx, dir, only, leaf.addresses[at]!, best)) return;
+      for (let at = lowerBound(leaf, best.hash); at < leaf.count && leaf.hash(at) === best.hash; at += 1) {
+        if (leaf.target(at) !== 0 && offerAt(ctx, dir, only, leaf.target(at) * 8, best)) return;
       }
       return;
     }
@@ -94,16 +93,17 @@ async function searchIndex(
   const visited = new Set<number>();
   while (block !== undefined && !visited.has(block.at)) {
     visited.add(block.at);
-    const leaf = decodeLeaf(block, ctx.sb.version === 5);
-    let at = lowerBound(leaf.hashes, best.hash);
-    for (; leaf.hashes[at] === best.hash; at += 1) {
-      const address = leaf.addresses[at]!;
+    const leaf = decodeLeaf(block, ctx.sb.version === 5, undefined, ctx.ordered.has(block.at, dir.ino));
+    ctx.ordered.add(block.at, dir.ino);
+    let at = lowerBound(leaf, best.hash);
+    for (; at < leaf.count && leaf.hash(at) === best.hash; at += 1) {
+      const address = leaf.target(at) * 8;
       if (address === 0) continue;
       const data = await readDataBlock(ctx, dir, Math.floor(address / ctx.sb.dirBlockSize), signal);
       if (data === undefined) throw broken(dir, "the hash index leads into a hole", block.at);
       if (offerAt(ctx, dir, data, address % ctx.sb.dirBlockSize, best)) return;
     }
-    const forward = at < leaf.hashes.length ? 0 : forwardOf(block);
+    const forward = at < leaf.count ? 0 : forwardOf(block);
     if (forward === 0 || indexKind(block, ctx.sb.version === 5) === "leaf1") return;
     block = await readIndexBlock(ctx, dir, forward, signal);
     if (indexKind(block, ctx.sb.version === 5) !== "leaf") throw broken(dir, "a leaf leads to no leaf", block.at);
@@ -132,13 +132,14 @@ async function descend(
     if (kind === "leaf1" && level === undefined) return block;
     if (kind === "leaf" && (level === undefined || level === 1)) return block;
     if (kind !== "node") throw broken(dir, `a block of kind ${kind} at level ${level ?? "0"} of the index`, block.at);
-    const node = decodeNode(block, crc);
+    const node = decodeNode(block, crc, ctx.ordered.has(block.at, dir.ino));
+    ctx.ordered.add(block.at, dir.ino);
     // Levels fall one by one, so a tree that leads back into itself ends.
     if (level !== undefined && node.level !== level - 1) throw broken(dir, `a node of level ${node.level}`, block.at);
     level = node.level;
-    const child = node.children[lowerBound(node.hashes, hash)];
-    if (child === undefined) return undefined;
-    block = await readIndexBlock(ctx, dir, child, signal);
+    const child = lowerBound(node, hash);
+    if (child === node.count) return undefined;
+    block = await readIndexBlock(ctx, dir, node.target(child), signal);
   }
 }
 

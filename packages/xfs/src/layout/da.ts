@@ -28,12 +28,6 @@ export const xfs_da_counts = struct("xfs_da_counts", 4, BE, {
   stale_or_level: u16(2),
 });
 
-/** Entry of a node: the greatest hash below it. */
-export const xfs_da_node_entry = struct("xfs_da_node_entry", 8, BE, {
-  hashval: u32(0),
-  before: u32(4), // block of the file
-});
-
 /** Short form attributes, inside the inode. "Short Form Attributes". */
 export const xfs_attr_sf_hdr = struct("xfs_attr_sf_hdr", 4, BE, {
   totsize: u16(0), // bytes, this header included

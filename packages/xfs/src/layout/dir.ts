@@ -41,10 +41,10 @@ export const xfs_dir2_block_tail = struct("xfs_dir2_block_tail", 8, BE, {
   stale: u32(4),
 });
 
-/** An entry of the hash index, in order of `hashval`. */
+/** An entry of the hash index, in order of `hashval`. Those of nodes (xfs_da_node_entry) have the same form. */
 export const xfs_dir2_leaf_entry = struct("xfs_dir2_leaf_entry", 8, BE, {
   hashval: u32(0),
-  address: u32(4), // byte of the directory's data divided by 8; 0 for a stale entry
+  address: u32(4), // byte of the directory's data divided by 8, 0 for a stale entry; in a node a block of the file
 });
 
 /** Names of the types that entries record under FTYPE: XFS_DIR3_FT_*. */

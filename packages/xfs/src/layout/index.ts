@@ -11,7 +11,6 @@ export {
   xfs_attr_sf_hdr,
   xfs_da_blkinfo,
   xfs_da_counts,
-  xfs_da_node_entry,
   xfs_remote_hdr,
 } from "./da.js";
 export {
