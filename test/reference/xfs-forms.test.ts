@@ -70,7 +70,7 @@ describe("xfs version 4, made by mkfs.xfs -p", () => {
     expect(await conforms(image, entries)).toEqual([]);
     // GRUB reads the same names and bytes. Not asked of larger directories: their extents lie in a B+tree, and a bound
     // added to GRUB's XFS driver in 2024 compares addresses of unrelated allocations there, so it fails by chance.
-    for (const path of ["/", "/dirs/", "/dirs/50/", "/dirs/1000/"]) {
+    for (const path of ["/", "/dirs/", "/dirs/50/", ...(args.includes("size=512") ? [] : ["/dirs/1000/"])]) {
       await withXfs(image, async (fs) => {
         const names: string[] = [];
         for await (const batch of (await open(fs, path)).entries()) {
