@@ -114,7 +114,7 @@ export const EXPLANATIONS: ReadonlyMap<string, FindingKind> = new Map(
     NOTHING_RECOGNISED,
     ...PARTITION_FINDINGS,
     ...EXT_FINDINGS,
-  ...XFS_FINDINGS,
+    ...XFS_FINDINGS,
     ...GRUB_SEARCH_FINDINGS,
   ].map((each) => [each.code, each]),
 );
