@@ -1,3 +1,5 @@
+export { crc32, crc32c, crc32cRaw } from "./crc.js";
+export { type BlockDevice, type ByteRange, checkRange, type MappedRange, readUpTo } from "./device.js";
 export {
   describePlace,
   ERROR_CODES,
@@ -8,6 +10,7 @@ export {
   isImageError,
   throwIfAborted,
 } from "./errors.js";
+export { checkFeatures, type Feature, featureNames, hasBit, refusedFeatures } from "./features.js";
 export {
   type Finding,
   type FindingKind,
@@ -17,4 +20,21 @@ export {
   type Report,
   type Severity,
 } from "./finding.js";
+export { formatGuid, formatUuid, isZero } from "./guid.js";
+export { abortable, type CachedDevice, cachedDevice, type PageCacheOptions } from "./page-cache.js";
+export { sliceDevice } from "./slice.js";
+export { blobDevice } from "./source/blob.js";
+export { bufferDevice } from "./source/buffer.js";
+export { type HttpDeviceOptions, openHttp } from "./source/http.js";
+export { type CountedDevice, countReads, type ReadStats } from "./stats.js";
+export {
+  compareBytes,
+  decodeText,
+  decodeTextStrict,
+  decodeUtf16,
+  encodeText,
+  equalBytes,
+  toHex,
+  untilNul,
+} from "./text.js";
 export { alignDown, alignUp, checkedAdd, checkedMul, isPowerOfTwo, isU64None, joinU64 } from "./u64.js";

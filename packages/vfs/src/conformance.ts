@@ -1,1 +1,207 @@
-export {};
+import { type BlockDevice, equalBytes, isImageError } from "@guestprobe/block";
+import { type Entry, toEntry } from "./entry.js";
+import { filePieces, readFile } from "./file.js";
+import { resolve } from "./resolve.js";
+import type { FileSystem, Inode } from "./types.js";
+import { walkAll } from "./walk.js";
+
+/** What a volume must read as, from the kernel or the format's reference tool: never from a reader of this toolkit. */
+export interface ExpectedVolume {
+  readonly kind: string;
+  /** UTF-8. */
+  readonly label: string;
+  readonly uuid: string | null;
+  /** Every file from the root down, in any order; keys that the source does not know are left out of `compare`. */
+  readonly entries: readonly Partial<Entry>[];
+}
+
+export interface ConformanceOptions {
+  /** The device that `fs` was opened on; for a volume of several, all of them in their order. */
+  readonly devices: readonly BlockDevice[];
+  /** Lower-case hexadecimal SHA-256 of what the pieces hold together. */
+  readonly sha256: (pieces: AsyncIterable<Uint8Array>) => Promise<string>;
+  /** Keys of an entry that are compared. Default: all that the expected entry has. */
+  readonly ignore?: readonly (keyof Entry)[];
+  /** Largest file whose content is read in every way, not only hashed. Default 4 MiB. */
+  readonly maxThorough?: number;
+}
+
+/** One requirement that every reader meets. `run` throws an Error that says what differs. */
+export interface ConformanceCase {
+  readonly name: string;
+  run(fs: FileSystem): Promise<void>;
+}
+
+/** The suite that every file-system package runs on each of its fixtures. */
+export function conformanceCases(expected: ExpectedVolume, options: ConformanceOptions): readonly ConformanceCase[] {
+  const { maxThorough = 4 << 20 } = options;
+  const key = (entry: Partial<Entry>): string => entry.pathHex ?? entry.path ?? "";
+  return [
+    {
+      name: "kind, label and UUID",
+      async run(fs) {
+        same("kind", fs.kind, expected.kind);
+        same("label", new TextDecoder().decode(fs.label), expected.label);
+        same("uuid", fs.uuid ?? null, expected.uuid);
+      },
+    },
+    {
+      name: "every path, type, mode, owner, size, time, link target and content",
+      async run(fs) {
+        const wanted = new Map(expected.entries.map((entry) => [key(entry), entry]));
+        for await (const { path, inode, error } of walkAll(fs)) {
+          if (error !== undefined) throw error;
+          if (inode === undefined) continue;
+          const entry = await readEntry(path, inode, options.sha256);
+          const want = wanted.get(key(entry));
+          if (want === undefined) throw new Error(`${entry.path}: not on the volume`);
+          wanted.delete(key(entry));
+          for (const [name, value] of Object.entries(want)) {
+            if (options.ignore?.includes(name as keyof Entry)) continue;
+            same(`${entry.path}: ${name}`, entry[name as keyof Entry], value);
+          }
+        }
+        const missing = wanted.keys().next();
+        if (!missing.done) throw new Error(`${missing.value}: missing (${wanted.size} in all)`);
+      },
+    },
+    {
+      name: "lookup finds each name, and only those",
+      async run(fs) {
+        for await (const { path, inode } of walkAll(fs)) {
+          if (inode === undefined) continue;
+          const again = await resolve(fs, path, { followLast: false });
+          same(`lookup of ${show(path)}`, again?.inode.stat.ino, inode.stat.ino);
+          same(`path of ${show(path)}`, again && show(again.path), show(path));
+          if (inode.stat.type !== "dir") continue;
+          const absent = await inode.lookup(new TextEncoder().encode("no such name \u{1f50d}"));
+          same(`a missing name in ${show(path)}`, absent, undefined);
+        }
+      },
+    },
+    {
+      name: "reading in pieces, at odd offsets, past the end, whole and as a stream is the same",
+      async run(fs) {
+        for await (const { path, inode } of walkAll(fs)) {
+          if (inode?.stat.type !== "file" || inode.stat.size > maxThorough) continue;
+          await checkReads(show(path), inode);
+        }
+      },
+    },
+    {
+      name: "extents cover each file and lead to its bytes",
+      async run(fs) {
+        for await (const { path, inode } of walkAll(fs)) {
+          if (inode?.stat.type !== "file") continue;
+          await checkExtents(show(path), inode, options.devices, maxThorough);
+        }
+      },
+    },
+    {
+      name: "operations that do not fit the type are refused by name",
+      async run(fs) {
+        for await (const { path, inode } of walkAll(fs)) {
+          if (inode === undefined) continue;
+          const { type } = inode.stat;
+          if (type === "dir") await rejects(`read of ${show(path)}`, inode.read(0, 1), "is-a-directory");
+          else await rejects(`lookup in ${show(path)}`, inode.lookup(Uint8Array.of(0x61)), "not-a-directory");
+          if (type !== "symlink") await rejects(`readLink of ${show(path)}`, inode.readLink(), "not-a-symlink");
+        }
+      },
+    },
+    {
+      name: "an aborted signal stops every operation",
+      async run(fs) {
+        const signal = AbortSignal.abort();
+        await rejects("root", fs.root(signal), "aborted");
+        for await (const { path, inode } of walkAll(fs)) {
+          if (inode?.stat.type === "dir") {
+            await rejects(`lookup in ${show(path)}`, inode.lookup(Uint8Array.of(0x61), signal), "aborted");
+          }
+        }
+      },
+    },
+  ];
+}
+
+/** One file as the manifest prints it, its link target and hash read. */
+export async function readEntry(path: Uint8Array, inode: Inode, sha256: ConformanceOptions["sha256"]): Promise<Entry> {
+  return toEntry({
+    path,
+    inode,
+    target: inode.stat.type === "symlink" ? await inode.readLink() : undefined,
+    sha256: inode.stat.type === "file" ? await sha256(filePieces(inode)) : undefined,
+  });
+}
+
+async function checkReads(path: string, inode: Inode): Promise<void> {
+  const { size } = inode.stat;
+  const whole = await readFile(inode);
+  same(`${path}: size`, whole.length, size);
+  for (const step of [509, 4096, 65537]) {
+    // At most 64 reads of each step, spread over the file: from the start, the middle and the end.
+    const stride = Math.max(step, Math.ceil(size / 64));
+    for (let at = 0; at < size; at += stride) {
+      const piece = await inode.read(at, step);
+      if (!equalBytes(piece, whole.subarray(at, at + step))) throw new Error(`${path}: ${step} bytes at ${at} differ`);
+    }
+  }
+  same(`${path}: bytes at the end`, (await inode.read(size, 10)).length, 0);
+  same(`${path}: bytes far past the end`, (await inode.read(size + 1e9, 10)).length, 0);
+  if (size > 0) same(`${path}: bytes across the end`, (await inode.read(size - 1, 10)).length, 1);
+  let at = 0;
+  for await (const piece of filePieces(inode, { start: Math.floor(size / 3) })) {
+    const from = Math.floor(size / 3) + at;
+    if (!equalBytes(piece, whole.subarray(from, from + piece.length))) throw new Error(`${path}: the stream differs`);
+    at += piece.length;
+  }
+  same(`${path}: bytes of the stream`, at, size - Math.floor(size / 3));
+}
+
+async function checkExtents(
+  path: string,
+  inode: Inode,
+  devices: readonly BlockDevice[],
+  maxThorough: number,
+): Promise<void> {
+  let end = 0;
+  let checked = 0;
+  for await (const batch of inode.extents()) {
+    for (const extent of batch) {
+      same(`${path}: start of the extent after byte ${end}`, extent.logical, end);
+      if (extent.length <= 0) throw new Error(`${path}: an extent of ${extent.length} bytes at byte ${end}`);
+      end = extent.logical + extent.length;
+      if (checked >= maxThorough || extent.kind === "encoded") continue;
+      const length = Math.min(extent.length, 65536);
+      checked += length;
+      const content = await inode.read(extent.logical, length);
+      if (extent.kind === "hole" || extent.kind === "unwritten") {
+        if (content.some((byte) => byte !== 0))
+          throw new Error(`${path}: a ${extent.kind} at ${extent.logical} has data`);
+      } else if (extent.physical !== undefined) {
+        const stored = await devices[extent.device ?? 0]?.read(extent.physical, length);
+        if (stored === undefined || !equalBytes(stored, content)) {
+          throw new Error(`${path}: byte ${extent.logical} does not lie at byte ${extent.physical} of the device`);
+        }
+      }
+    }
+  }
+  same(`${path}: end of the last extent`, end, inode.stat.size);
+}
+
+async function rejects(what: string, promise: Promise<unknown>, code: string): Promise<void> {
+  try {
+    await promise;
+  } catch (error) {
+    if (isImageError(error)) return same(`${what}: code`, error.code, code);
+    throw error;
+  }
+  throw new Error(`${what}: was not refused`);
+}
+
+function same(what: string, got: unknown, want: unknown): void {
+  const [left, right] = [JSON.stringify(got), JSON.stringify(want)];
+  if (left !== right) throw new Error(`${what}: ${left}, expected ${right}`);
+}
+
+const show = (path: Uint8Array): string => new TextDecoder().decode(path);

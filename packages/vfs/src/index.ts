@@ -1,1 +1,35 @@
-export {};
+export { type Entry, type EntryParts, textPair, toEntry } from "./entry.js";
+export {
+  clampRead,
+  filePieces,
+  type ReadFileOptions,
+  type ReadStreamOptions,
+  readFile,
+  readStream,
+  readThroughExtents,
+} from "./file.js";
+export { childPath, hasTrailingSlash, isAbsolutePath, joinPath, type PathLike, pathBytes, splitPath } from "./path.js";
+export { AMBIGUOUS_FILE_SYSTEM, openFileSystem, probeFileSystem } from "./probe.js";
+export {
+  GRUB_WALK,
+  LINUX_WALK,
+  open,
+  type Resolved,
+  type ResolveOptions,
+  resolve,
+  type WalkPolicy,
+} from "./resolve.js";
+export type {
+  ChecksumPolicy,
+  DeviceNumber,
+  Dirent,
+  Extent,
+  FileSystem,
+  FileSystemFormat,
+  FileType,
+  Inode,
+  OpenOptions,
+  Stat,
+  Xattr,
+} from "./types.js";
+export { type WalkEntry, type WalkOptions, walk, walkAll } from "./walk.js";

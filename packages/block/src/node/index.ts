@@ -1,1 +1,1 @@
-export {};
+export { type FileDevice, type FileDeviceOptions, openFile } from "./file.js";

@@ -1,0 +1,57 @@
+/** Tables for slicing by eight: table[n][b] is the CRC of byte b followed by n zero bytes. Reflected polynomial. */
+function makeTables(polynomial: number): Int32Array {
+  const tables = new Int32Array(8 * 256);
+  for (let byte = 0; byte < 256; byte += 1) {
+    let crc = byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ polynomial : crc >>> 1;
+    tables[byte] = crc;
+  }
+  for (let at = 256; at < tables.length; at += 1) {
+    const before = tables[at - 256]!;
+    tables[at] = (before >>> 8) ^ tables[before & 0xff]!;
+  }
+  return tables;
+}
+
+/** Runs the bare register over `data`: no inversion at either end. Signed in, signed out. */
+function update(tables: Int32Array, register: number, data: Uint8Array): number {
+  let crc = register;
+  let at = 0;
+  for (const end = data.length - 7; at < end; at += 8) {
+    const low = crc ^ (data[at]! | (data[at + 1]! << 8) | (data[at + 2]! << 16) | (data[at + 3]! << 24));
+    crc =
+      tables[0x700 + (low & 0xff)]! ^
+      tables[0x600 + ((low >>> 8) & 0xff)]! ^
+      tables[0x500 + ((low >>> 16) & 0xff)]! ^
+      tables[0x400 + (low >>> 24)]! ^
+      tables[0x300 + data[at + 4]!]! ^
+      tables[0x200 + data[at + 5]!]! ^
+      tables[0x100 + data[at + 6]!]! ^
+      tables[data[at + 7]!]!;
+  }
+  for (; at < data.length; at += 1) crc = (crc >>> 8) ^ tables[(crc ^ data[at]!) & 0xff]!;
+  return crc;
+}
+
+let ieee: Int32Array | undefined;
+let castagnoli: Int32Array | undefined;
+
+/** CRC-32 (IEEE 802.3, as in GPT, gzip and zlib's crc32), inverted at both ends. `seed` is an earlier result. */
+export function crc32(data: Uint8Array, seed = 0): number {
+  ieee ??= makeTables(0xedb88320);
+  return ~update(ieee, ~seed, data) >>> 0;
+}
+
+/**
+ * The bare CRC-32C register (Castagnoli), with no inversion: what the kernel's `crc32c_le` computes, as ext4 (seed
+ * 0xffffffff, result as it is) uses it.
+ */
+export function crc32cRaw(data: Uint8Array, register: number): number {
+  castagnoli ??= makeTables(0x82f63b78);
+  return update(castagnoli, register | 0, data) >>> 0;
+}
+
+/** CRC-32C inverted at both ends, as in iSCSI, btrfs, XFS and VHDX. `seed` is an earlier result. */
+export function crc32c(data: Uint8Array, seed = 0): number {
+  return ~crc32cRaw(data, ~seed) >>> 0;
+}

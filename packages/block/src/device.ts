@@ -1,0 +1,66 @@
+import { ImageError } from "./errors.js";
+
+/** A run of bytes of a device. */
+export interface ByteRange {
+  /** Bytes from the start of the device. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly length: number;
+}
+
+/** A run of a device, and whether anything is stored there. */
+export interface MappedRange extends ByteRange {
+  /** `hole` reads as zeros and costs no read below. */
+  readonly kind: "data" | "hole";
+}
+
+/**
+ * Random access to bytes, read-only: a file, a partition of it, a container's virtual disk, a logical volume. There is
+ * no method that writes, on purpose.
+ */
+export interface BlockDevice {
+  /** Bytes. */
+  readonly size: number;
+  /** Bytes in a logical sector, where the source knows it; 512 is assumed otherwise. */
+  readonly sectorSize?: number | undefined;
+  /**
+   * Exactly `length` bytes from `offset`. The result may share memory with a cache: do not write to it.
+   *
+   * @throws ImageError `past-end` when the range does not lie within the device, `io`, `aborted`.
+   */
+  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>;
+  /** The same bytes if they are in memory now; never does I/O, never throws. */
+  peek?(offset: number, length: number): Uint8Array | undefined;
+  /**
+   * What is stored from `offset` on, in order, without a gap, clipped to the range. A device that does not know has no
+   * such method: all of it is data.
+   */
+  map?(offset: number, length: number, signal?: AbortSignal): Promise<readonly MappedRange[]>;
+}
+
+/**
+ * Checks that a range lies within `size` bytes. Devices call it before they read.
+ *
+ * @throws ImageError `past-end`, or `invalid-argument` for a negative or fractional range.
+ */
+export function checkRange(size: number, offset: number, length: number): void {
+  if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length) || offset < 0 || length < 0) {
+    throw new ImageError("invalid-argument", `${length} bytes from byte ${offset} is not a range`);
+  }
+  if (offset + length > size) {
+    throw new ImageError("past-end", `${length} bytes from byte ${offset} pass the end of a device of ${size} bytes`, {
+      offset,
+    });
+  }
+}
+
+/** The bytes of a range as far as the device goes: fewer than asked for at its end, none past it. */
+export function readUpTo(
+  device: BlockDevice,
+  offset: number,
+  length: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const available = Math.max(0, Math.min(length, device.size - offset));
+  return available === 0 ? Promise.resolve(new Uint8Array(0)) : device.read(offset, available, signal);
+}

@@ -1,0 +1,220 @@
+import { type BlockDevice, checkRange } from "./device.js";
+import { ImageError, throwIfAborted } from "./errors.js";
+
+export interface PageCacheOptions {
+  /** Bytes in a page; a power of two from 512. Default 16 KiB: small for a probe, few calls for a walk. */
+  readonly pageSize?: number;
+  /** Bytes of pages kept; at least one page. Default 32 MiB. */
+  readonly budget?: number;
+  /** Most bytes that one read fetches past what was asked for when reads go on in sequence. Default 1 MiB. */
+  readonly readAhead?: number;
+  /** Reads of this many bytes or more pass by the cache. Default 256 KiB. */
+  readonly bypass?: number;
+}
+
+interface Page {
+  readonly data: Uint8Array;
+  /** Set on a hit, cleared as eviction passes by: a page that is in use survives one round. */
+  used: boolean;
+}
+
+interface Load {
+  readonly promise: Promise<Uint8Array>;
+  resolve(data: Uint8Array): void;
+  reject(error: unknown): void;
+}
+
+/** How many sequential readers are told apart: a walk reads an inode table, directories and files in turn. */
+const STREAMS = 8;
+/** Most bytes in one read of merged pages. */
+const MAX_RUN = 4 << 20;
+
+/** A device with a page cache in front of it. */
+export interface CachedDevice extends BlockDevice {
+  /** Bytes of pages held now. */
+  readonly held: number;
+  /** Drops all pages. */
+  clear(): void;
+}
+
+/**
+ * Puts a page cache in front of `device`. Pages that are asked for in one turn of the event loop and lie side by side
+ * are fetched by one read; a load in flight is shared; a reader that goes on where the last one stopped is read ahead
+ * of, twice as far each time. Nothing waits on a timer, so a hit and a lone miss cost no delay.
+ *
+ * When a page cannot be loaded, just the bytes asked for are tried by themselves: a bad sector hides only itself.
+ */
+export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}): CachedDevice {
+  const pageSize = options.pageSize ?? 16 << 10;
+  const budget = options.budget ?? 32 << 20;
+  const maxAhead = Math.floor((options.readAhead ?? 1 << 20) / pageSize);
+  const bypass = options.bypass ?? 256 << 10;
+  if (pageSize < 512 || !Number.isInteger(Math.log2(pageSize)) || budget < pageSize) {
+    throw new ImageError("invalid-argument", `a page cache of ${budget} bytes in pages of ${pageSize} bytes`);
+  }
+  const maxPages = Math.floor(budget / pageSize);
+  const lastPage = Math.ceil(device.size / pageSize) - 1;
+  const pages = new Map<number, Page>();
+  const loading = new Map<number, Load>();
+  let queued: number[] = [];
+  /** For each sequential reader: the page it would read next, and how many pages were read ahead last time. */
+  let streams: { next: number; ahead: number }[] = [];
+
+  const keep = (index: number, data: Uint8Array): void => {
+    pages.set(index, { data, used: false });
+    if (pages.size <= maxPages) return;
+    for (const [oldest, page] of pages) {
+      pages.delete(oldest);
+      if (!page.used) break;
+      pages.set(oldest, { data: page.data, used: false });
+    }
+  };
+
+  const loadRun = async (first: number, count: number): Promise<void> => {
+    const start = first * pageSize;
+    try {
+      const data = await device.read(start, Math.min(count * pageSize, device.size - start));
+      for (let n = 0; n < count; n += 1) {
+        // A copy, so that one kept page does not keep the whole run in memory.
+        const page = count === 1 ? data : data.slice(n * pageSize, (n + 1) * pageSize);
+        keep(first + n, page);
+        loading.get(first + n)?.resolve(page);
+        loading.delete(first + n);
+      }
+    } catch (error) {
+      for (let n = 0; n < count; n += 1) {
+        loading.get(first + n)?.reject(error);
+        loading.delete(first + n);
+      }
+    }
+  };
+
+  /** How many pages to read past a run, and the note of where its reader will go on. */
+  const aheadOf = (first: number, count: number): number => {
+    const stream = streams.find((candidate) => candidate.next === first);
+    let ahead = stream === undefined ? 0 : Math.min(maxAhead, Math.max(count, stream.ahead * 2));
+    for (let n = 0; n < ahead; n += 1) {
+      const index = first + count + n;
+      if (index > lastPage || pages.has(index) || loading.has(index)) ahead = n;
+    }
+    streams = streams.filter((candidate) => candidate !== stream);
+    streams.unshift({ next: first + count + ahead, ahead });
+    streams.length = Math.min(streams.length, STREAMS);
+    return ahead;
+  };
+
+  const flush = (): void => {
+    const wanted = queued.sort((a, b) => a - b);
+    queued = [];
+    for (let at = 0; at < wanted.length; ) {
+      const first = wanted[at]!;
+      let count = 1;
+      while (wanted[at + count] === first + count && (count + 1) * pageSize <= MAX_RUN) count += 1;
+      const ahead = aheadOf(first, count);
+      for (let n = 0; n < ahead; n += 1) loading.set(first + count + n, newLoad());
+      void loadRun(first, count + ahead);
+      at += count;
+    }
+  };
+
+  const load = (index: number): Promise<Uint8Array> => {
+    const inFlight = loading.get(index);
+    if (inFlight !== undefined) return inFlight.promise;
+    const started = newLoad();
+    loading.set(index, started);
+    if (queued.length === 0) queueMicrotask(flush);
+    queued.push(index);
+    return started.promise;
+  };
+
+  const peek = (offset: number, length: number): Uint8Array | undefined => {
+    if (offset < 0 || length < 0 || offset + length > device.size) return undefined;
+    const index = Math.floor(offset / pageSize);
+    const start = offset - index * pageSize;
+    const page = pages.get(index);
+    if (page === undefined || start + length > page.data.length) return undefined;
+    page.used = true;
+    return page.data.subarray(start, start + length);
+  };
+
+  const readPages = async (offset: number, length: number): Promise<Uint8Array> => {
+    const first = Math.floor(offset / pageSize);
+    const last = Math.floor((offset + length - 1) / pageSize);
+    const parts: (Uint8Array | Promise<Uint8Array>)[] = [];
+    for (let index = first; index <= last; index += 1) {
+      const page = pages.get(index);
+      if (page !== undefined) page.used = true;
+      parts.push(page === undefined ? load(index) : page.data);
+    }
+    const loaded = await Promise.all(parts);
+    const start = offset - first * pageSize;
+    if (loaded.length === 1) return loaded[0]!.subarray(start, start + length);
+    const result = new Uint8Array(length);
+    let at = 0;
+    for (const [n, data] of loaded.entries()) {
+      const from = n === 0 ? start : 0;
+      const piece = data.subarray(from, Math.min(data.length, from + length - at));
+      result.set(piece, at);
+      at += piece.length;
+    }
+    return result;
+  };
+
+  const read = async (offset: number, length: number, signal: AbortSignal | undefined): Promise<Uint8Array> => {
+    checkRange(device.size, offset, length);
+    throwIfAborted(signal);
+    if (length === 0) return new Uint8Array(0);
+    if (length >= bypass) return device.read(offset, length, signal);
+    let result: Uint8Array;
+    try {
+      // The load may be shared: this reader's signal ends its own wait, not the others' read.
+      result = await abortable(readPages(offset, length), signal);
+    } catch {
+      throwIfAborted(signal);
+      return device.read(offset, length, signal);
+    }
+    return result;
+  };
+
+  const cached: CachedDevice = {
+    size: device.size,
+    sectorSize: device.sectorSize,
+    get held() {
+      let total = 0;
+      for (const page of pages.values()) total += page.data.length;
+      return total;
+    },
+    clear: () => pages.clear(),
+    peek,
+    read(offset, length, signal) {
+      const hit = signal?.aborted ? undefined : peek(offset, length);
+      return hit === undefined ? read(offset, length, signal) : Promise.resolve(hit);
+    },
+  };
+  if (device.map !== undefined) {
+    cached.map = (offset, length, signal) => device.map?.(offset, length, signal) ?? Promise.resolve([]);
+  }
+  return cached;
+}
+
+function newLoad(): Load {
+  let resolve: Load["resolve"] = () => {};
+  let reject: Load["reject"] = () => {};
+  const promise = new Promise<Uint8Array>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  // A page that was read ahead has no reader yet; its failure is not an unhandled rejection.
+  promise.catch(() => {});
+  return { promise, resolve, reject };
+}
+
+/** The promise, or `aborted` as soon as the signal fires. */
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(new ImageError("aborted", "the operation was aborted", { cause: signal.reason }));
+    signal.addEventListener("abort", stop, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
+}

@@ -1,0 +1,32 @@
+import type { BlockDevice } from "./device.js";
+
+/** How much was read through a counting device. */
+export interface ReadStats {
+  /** Calls of `read` that reached the device. */
+  reads: number;
+  /** Bytes that these calls asked for. */
+  bytes: number;
+}
+
+/** The same device, with each `read` counted in `stats`. Put it below the cache to count what really is read. */
+export function countReads(device: BlockDevice, stats: ReadStats = { reads: 0, bytes: 0 }): CountedDevice {
+  const counted: CountedDevice = {
+    size: device.size,
+    sectorSize: device.sectorSize,
+    stats,
+    read(offset, length, signal) {
+      stats.reads += 1;
+      stats.bytes += length;
+      return device.read(offset, length, signal);
+    },
+  };
+  if (device.peek !== undefined) counted.peek = (offset, length) => device.peek?.(offset, length);
+  if (device.map !== undefined) {
+    counted.map = (offset, length, signal) => device.map?.(offset, length, signal) ?? Promise.resolve([]);
+  }
+  return counted;
+}
+
+export interface CountedDevice extends BlockDevice {
+  readonly stats: ReadStats;
+}

@@ -1,0 +1,54 @@
+import { encodeText } from "@guestprobe/block";
+
+const SLASH = 0x2f;
+
+/** A path of any encoding; a string stands for its UTF-8 bytes. */
+export type PathLike = string | Uint8Array;
+
+export function pathBytes(path: PathLike): Uint8Array {
+  return typeof path === "string" ? encodeText(path) : path;
+}
+
+/** The components between slashes, empty ones left out. "." and ".." are kept: only a walk can resolve them. */
+export function splitPath(path: PathLike): Uint8Array[] {
+  const data = pathBytes(path);
+  const parts: Uint8Array[] = [];
+  for (let start = 0, at = 0; at <= data.length; at += 1) {
+    if (at < data.length && data[at] !== SLASH) continue;
+    if (at > start) parts.push(data.subarray(start, at));
+    start = at + 1;
+  }
+  return parts;
+}
+
+/** The absolute path of these components. */
+export function joinPath(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 0) return Uint8Array.of(SLASH);
+  const joined = new Uint8Array(parts.reduce((total, part) => total + part.length + 1, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined[at] = SLASH;
+    joined.set(part, at + 1);
+    at += part.length + 1;
+  }
+  return joined;
+}
+
+/** `name` below the directory `parent`. */
+export function childPath(parent: Uint8Array, name: Uint8Array): Uint8Array {
+  const isRoot = parent.length === 1 && parent[0] === SLASH;
+  const joined = new Uint8Array((isRoot ? 0 : parent.length) + 1 + name.length);
+  if (!isRoot) joined.set(parent);
+  joined[joined.length - name.length - 1] = SLASH;
+  joined.set(name, joined.length - name.length);
+  return joined;
+}
+
+export function hasTrailingSlash(path: PathLike): boolean {
+  const data = pathBytes(path);
+  return data.length > 1 && data[data.length - 1] === SLASH;
+}
+
+export function isAbsolutePath(path: PathLike): boolean {
+  return pathBytes(path)[0] === SLASH;
+}

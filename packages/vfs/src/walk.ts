@@ -1,0 +1,113 @@
+import { ImageError, isImageError, throwIfAborted } from "@guestprobe/block";
+import { childPath } from "./path.js";
+import type { Dirent, FileSystem, Inode } from "./types.js";
+
+export interface WalkOptions {
+  /** Most entries; the walk ends with `limit` after that. Default 10 million. */
+  readonly maxEntries?: number;
+  /** Most directories inside one another. Default 4096. */
+  readonly maxDepth?: number;
+  /** Default true. When false, only the entries of the starting directory. */
+  readonly recursive?: boolean;
+  /** Whether to go below this directory. */
+  readonly enter?: (entry: WalkEntry) => boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** One file of a walk: its inode, or the error that reading it met or both, when a directory breaks off. */
+export interface WalkEntry {
+  readonly path: Uint8Array;
+  /** Directories between this and the start of the walk. */
+  readonly depth: number;
+  /** What the directory says; undefined for the start of the walk. */
+  readonly dirent: Dirent | undefined;
+  readonly inode: Inode | undefined;
+  readonly error: ImageError | undefined;
+}
+
+/**
+ * Every file below `start` (given itself first), depth first, in the order of the disk. A file or directory that
+ * cannot be read is given with its error and the walk goes on; a directory that contains itself is entered once.
+ *
+ * @throws ImageError `limit` past `maxEntries`, `aborted`.
+ */
+export async function* walk(
+  start: Inode,
+  path: Uint8Array,
+  options: WalkOptions = {},
+): AsyncGenerator<WalkEntry, void, undefined> {
+  const { maxEntries = 10_000_000, maxDepth = 4096, recursive = true, enter, signal } = options;
+  const first: WalkEntry = { path, depth: 0, dirent: undefined, inode: start, error: undefined };
+  yield first;
+  if (start.stat.type !== "dir") return;
+  let count = 0;
+  const open: { entry: WalkEntry; batches: AsyncIterator<readonly Dirent[]>; batch: readonly Dirent[]; at: number }[] =
+    [];
+  const inside: Inode[] = [];
+  // A directory has one name. One that is found again is not entered again: loops, and hostile trees in which each
+  // directory is named twice and the number of paths doubles at every level, end here.
+  const entered = new Set<string>();
+  const descend = (entry: WalkEntry, inode: Inode): void => {
+    open.push({ entry, batches: inode.entries(signal)[Symbol.asyncIterator](), batch: [], at: 0 });
+    inside.push(inode);
+    entered.add(identity(inode));
+  };
+  descend(first, start);
+  while (open.length > 0) {
+    throwIfAborted(signal);
+    const top = open[open.length - 1]!;
+    const directory = inside[inside.length - 1]!;
+    const dirent = top.batch[top.at];
+    if (dirent === undefined) {
+      try {
+        const { done, value } = await top.batches.next();
+        if (!done) {
+          top.batch = value;
+          top.at = 0;
+          continue;
+        }
+      } catch (error) {
+        yield { ...top.entry, error: asImageError(error) };
+      }
+      open.pop();
+      inside.pop();
+      continue;
+    }
+    top.at += 1;
+    count += 1;
+    if (count > maxEntries) throw new ImageError("limit", `more than ${maxEntries} entries`);
+    const below = { path: childPath(top.entry.path, dirent.name), depth: top.entry.depth + 1, dirent };
+    let inode: Inode;
+    try {
+      inode = await directory.child(dirent, signal);
+    } catch (error) {
+      yield { ...below, inode: undefined, error: asImageError(error) };
+      continue;
+    }
+    const entry: WalkEntry = { ...below, inode, error: whyNotEntered(inode, entered, open.length >= maxDepth) };
+    yield entry;
+    if (inode.stat.type === "dir" && recursive && entry.error === undefined && (enter?.(entry) ?? true)) {
+      descend(entry, inode);
+    }
+  }
+}
+
+const identity = (inode: Inode): string => `${inode.subvolume ?? ""}:${inode.stat.ino}`;
+
+function whyNotEntered(inode: Inode, entered: ReadonlySet<string>, tooDeep: boolean): ImageError | undefined {
+  if (inode.stat.type !== "dir") return undefined;
+  if (entered.has(identity(inode))) {
+    return new ImageError("corrupt", `directory ${inode.stat.ino} has a second name`, { offset: inode.offset });
+  }
+  return tooDeep ? new ImageError("limit", "directories are nested too deep", { offset: inode.offset }) : undefined;
+}
+
+function asImageError(error: unknown): ImageError {
+  if (!isImageError(error) || error.code === "aborted") throw error;
+  return error;
+}
+
+/** Every file of the volume, from its root. */
+export async function* walkAll(fs: FileSystem, options: WalkOptions = {}): AsyncGenerator<WalkEntry, void, undefined> {
+  yield* walk(await fs.root(options.signal), Uint8Array.of(0x2f), options);
+}

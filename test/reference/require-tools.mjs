@@ -1,0 +1,39 @@
+/** Says which tools of the differential suite this machine lacks, and in which Debian package each is. */
+import { accessSync, constants } from "node:fs";
+
+const TOOLS = {
+  mke2fs: "e2fsprogs",
+  debugfs: "e2fsprogs",
+  sfdisk: "fdisk",
+  sgdisk: "gdisk",
+  mount: "mount",
+  getfattr: "attr",
+  setfacl: "acl",
+  "grub-fstest": "grub-common",
+  "grub-script-check": "grub-common",
+  "grub-emu": "grub-emu",
+  "/usr/lib/grub-xen/grub-x86_64-xen.bin": "grub-xen-host",
+  script: "bsdutils",
+};
+
+const folders = [...new Set([...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin"])];
+const exists = (path) => {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+const missing = Object.entries(TOOLS).filter(
+  ([tool]) => !(tool.startsWith("/") ? exists(tool) : folders.some((folder) => exists(`${folder}/${tool}`))),
+);
+for (const [tool, name] of missing) console.error(`missing: ${tool} (Debian package ${name})`);
+if (process.getuid?.() !== 0) {
+  console.error("missing: root, which loop mounts need");
+  process.exitCode = 1;
+}
+if (missing.length > 0) {
+  console.error(`install them with: apt-get install ${[...new Set(missing.map(([, name]) => name))].join(" ")}`);
+  process.exitCode = 1;
+}
