@@ -1,7 +1,7 @@
-import { ImageError } from "@guestprobe/block";
+import { crc32, ImageError } from "@guestprobe/block";
 import { allocationFor, capacityOf, checkLength, corrupt, tooLong, trailingBytes, trimTo } from "./bound.js";
 import { adler32 } from "./checksum/adler32.js";
-import { crc32 } from "./checksum/crc32.js";
+
 import { decodeLzo1x } from "./lzo1x.js";
 import type { DecodeOptions, OutputBound } from "./types.js";
 

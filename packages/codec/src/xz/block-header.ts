@@ -1,6 +1,6 @@
-import { ImageError } from "@guestprobe/block";
+import { crc32, ImageError } from "@guestprobe/block";
 import { corrupt } from "../bound.js";
-import { crc32 } from "../checksum/crc32.js";
+
 import { arm, arm64, armThumb, delta, type Filter, ia64, powerPc, sparc, x86 } from "./filters.js";
 
 export const FORMAT = "xz";

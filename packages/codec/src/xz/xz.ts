@@ -1,6 +1,6 @@
-import { ImageError } from "@guestprobe/block";
+import { crc32, ImageError } from "@guestprobe/block";
 import { capacityOf, checkLength, corrupt, trailingBytes } from "../bound.js";
-import { crc32 } from "../checksum/crc32.js";
+
 import { crc64 } from "../checksum/crc64.js";
 import { sha256 } from "../checksum/sha256.js";
 import type { DecodeOptions, OutputBound } from "../types.js";
