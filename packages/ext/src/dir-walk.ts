@@ -45,7 +45,10 @@ export function direntForm(volume: Volume, inode: DecodedInode): DirentForm {
   };
 }
 
-/** The entries of each block, and what was wrong with it. The walk goes on after a damaged block, as the kernel's does. */
+/**
+ * The entries of each block, and what was wrong with it. The walk goes on after a damaged block, as the kernel's
+ * does.
+ */
 export async function* linearBlocks(dir: DirContext, signal: AbortSignal | undefined): AsyncGenerator<DirBlock> {
   const { volume, inode, map } = dir;
   const { blockSize } = volume.sb;

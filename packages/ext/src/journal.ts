@@ -98,7 +98,9 @@ const readBlock = async (journal: OpenJournal, block: number, signal: AbortSigna
   return device.peek?.(at, sb.blockSize) ?? device.read(at, sb.blockSize, signal);
 };
 
-/** The transactions that were committed, in their order. The log ends at the first block that does not go on with it. */
+/**
+ * The transactions that were committed, in their order. The log ends at the first block that does not go on with it.
+ */
 async function scan(journal: OpenJournal, signal: AbortSignal | undefined): Promise<Transaction[]> {
   const { layout } = journal;
   const length = layout.end - layout.first;
