@@ -142,12 +142,16 @@ async function checkLog(ctx: XfsContext, options: OpenOptions): Promise<void> {
   if (options.report === undefined && options.journal !== "replay") return;
   const state = await readLogState(ctx, options.signal);
   if (options.journal === "replay" && state !== "clean") {
-    throw new ImageError("unsupported", `replaying the log, which is ${state}; open it without`, {
-      format: "xfs",
-      structure: "xfs_dsb",
-      field: "sb_logstart",
-      offset: ctx.sb.at + 48,
-    });
+    throw new ImageError(
+      "unsupported",
+      `the log is ${state}, and replaying it is not supported; ask for the volume as it lies (journal: ignore)`,
+      {
+        format: "xfs",
+        structure: "xfs_dsb",
+        field: "sb_logstart",
+        offset: ctx.sb.at + 48,
+      },
+    );
   }
   reportLogState(ctx, state);
 }
