@@ -21,7 +21,7 @@ import { type FileSystem, open, openFileSystem, readFile, walkAll } from "@guest
 import { conformanceCases, type ExpectedVolume } from "@guestprobe/vfs/conformance";
 import { xfs } from "@guestprobe/xfs";
 import * as layout from "@guestprobe/xfs/layout";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { grubList, grubRead, grubView } from "../lib/grub-fstest.mjs";
 import { kernelView, kernelXattrs, run, withMount } from "../lib/kernel-view.mjs";
 import { sha256 } from "../lib/sha256.js";
@@ -56,9 +56,12 @@ async function conforms(image: string, entries: ExpectedVolume["entries"]): Prom
 
 describe("xfs version 4, made by mkfs.xfs -p", () => {
   const source = join(folder, "source");
-  mkdirSync(source);
-  fill(source, { directories: [0, 5, 50, 1000, 20_000], extents: 10, blockSize: 512, odd: false });
-  const entries = withoutOwnNumbers(kernelView(source));
+  let entries: ExpectedVolume["entries"];
+  beforeAll(() => {
+    mkdirSync(source);
+    fill(source, { directories: [0, 5, 50, 1000, 20_000], extents: 10, blockSize: 512, odd: false });
+    entries = withoutOwnNumbers(kernelView(source));
+  });
   const variants = [
     ["-b", "size=512", "-n", "ftype=0,size=4096"],
     ["-b", "size=512", "-n", "ftype=1,size=8192"],
