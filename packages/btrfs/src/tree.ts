@@ -1,6 +1,7 @@
-import { finding, ImageError, isImageError, type Report } from "@guestprobe/block";
+import { type FindingKind, finding, ImageError, isImageError, type Report } from "@guestprobe/block";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import { type Checksum, checksumMatches } from "./checksum.js";
+import type { Piece } from "./chunk.js";
 import { BTRFS_BAD_BLOCK, BTRFS_BAD_COPY } from "./findings.js";
 import { formatKey, type Key } from "./key.js";
 import { btrfs_header, CSUM_SIZE } from "./layout.js";
@@ -120,43 +121,54 @@ export class TreeReader {
 
   /** Reads a node from the first copy that is sound. */
   async #load(expected: NodeExpectation, signal: AbortSignal | undefined): Promise<Node> {
-    const { volume, nodesize, report, policy } = this.#options;
+    const { volume, nodesize, sectorsize, fsids, policy } = this.#options;
     const pieces = volume.pieces(expected.logical, nodesize);
     const ways = Math.max(1, ...pieces.map((piece) => volume.ways(piece)));
-    let first: ImageError | undefined;
+    /** Why the first copy was not taken. */
+    let reason: ImageError | undefined;
+    /** Why nothing was. */
+    let failure: ImageError | undefined;
     /** Fails its checksum and nothing else: better than nothing, where the policy allows. */
     let doubtful: Node | undefined;
     for (let way = 0; way < ways; way += 1) {
       try {
-        const parts = await Promise.all(
-          pieces.map((piece) => volume.readPiece(piece, Math.min(way, Math.max(0, volume.ways(piece) - 1)), signal)),
-        );
-        const from = parts.length === 1 ? parts[0]!.from : undefined;
-        const origin = from?.device === 0 ? from.physical : undefined;
-        const data =
-          parts.length === 1
-            ? parts[0]!.data
-            : joined(
-                parts.map((part) => part.data),
-                nodesize,
-              );
+        const { data, origin } = await this.#read(pieces, way, signal);
         const error = this.#checkSum(data, expected.logical, origin);
+        reason ??= error;
         if (error !== undefined && policy === "require") throw error;
-        const node = decodeNode(data, expected, this.#options.fsids, this.#options.sectorsize, origin);
-        if (error !== undefined) {
-          doubtful ??= node;
-          throw error;
+        const node = decodeNode(data, expected, fsids, sectorsize, origin);
+        if (error === undefined) {
+          if (reason !== undefined) this.#tell(expected.logical, BTRFS_BAD_COPY, reason);
+          return node;
         }
-        if (first !== undefined) this.#tell(expected.logical, BTRFS_BAD_COPY, first, report);
-        return node;
+        doubtful ??= node;
       } catch (error) {
         if (!isImageError(error) || error.code === "aborted") throw error;
-        first ??= error;
+        reason ??= error;
+        failure ??= error;
       }
     }
-    if (doubtful === undefined || policy === "require") throw first!;
-    this.#tell(expected.logical, BTRFS_BAD_BLOCK, first!, report);
+    if (doubtful === undefined) throw failure!;
+    this.#tell(expected.logical, BTRFS_BAD_BLOCK, reason!);
     return doubtful;
+  }
+
+  /** One copy of a node, which lies in several pieces only where it crosses a stripe. */
+  async #read(
+    pieces: readonly Piece[],
+    way: number,
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly data: Uint8Array; readonly origin: number | undefined }> {
+    const { volume, nodesize } = this.#options;
+    const wayOf = (piece: Piece): number => Math.min(way, Math.max(0, volume.ways(piece) - 1));
+    const parts = await Promise.all(pieces.map((piece) => volume.readPiece(piece, wayOf(piece), signal)));
+    const first = parts[0]!;
+    if (parts.length === 1) {
+      return { data: first.data, origin: first.from?.device === 0 ? first.from.physical : undefined };
+    }
+    const data = new Uint8Array(nodesize);
+    for (const [index, part] of parts.entries()) data.set(part.data, pieces[index]!.logical - pieces[0]!.logical);
+    return { data, origin: undefined };
   }
 
   #checkSum(data: Uint8Array, logical: number, origin: number | undefined): ImageError | undefined {
@@ -170,7 +182,8 @@ export class TreeReader {
     });
   }
 
-  #tell(logical: number, kind: typeof BTRFS_BAD_COPY, error: ImageError, report: Report | undefined): void {
+  #tell(logical: number, kind: FindingKind, error: ImageError): void {
+    const { report } = this.#options;
     if (report === undefined || this.#told.has(logical)) return;
     if (this.#told.size < MAX_TOLD) this.#told.add(logical);
     report(finding(kind, error.reason, placeOf(error)));
@@ -179,16 +192,6 @@ export class TreeReader {
 
 /** Damaged nodes that are remembered, so that each is told once; past this many a log has long stopped listening. */
 const MAX_TOLD = 10_000;
-
-function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const result = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    result.set(part, at);
-    at += part.length;
-  }
-  return result;
-}
 
 function rootExpectation(root: TreeRoot): NodeExpectation {
   const { logical, level, generation, tree } = root;
