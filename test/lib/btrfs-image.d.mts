@@ -11,5 +11,5 @@ export function withBtrfs<T>(images: readonly string[], options: readonly string
 export function btrfsView(point: string, options?: { readonly hash?: boolean }): Partial<Entry>[];
 export function noise(seed: string, length: number): Buffer;
 export function prose(seed: string, length: number): Buffer;
-export function populate(base: string, options?: { readonly scale?: number }): void;
+export function populate(base: string, options?: { readonly noiseSize?: number; readonly proseSize?: number }): void;
 export function populateSubvolumes(point: string): void;

@@ -95,28 +95,28 @@ function patch(path, offset, data) {
   closeSync(file);
 }
 
-/** Files of every kind that a subvolume can hold, below `base`. `scale` makes the larger ones larger. */
-export function populate(base, { scale = 1 } = {}) {
+/** Files of every kind that a subvolume can hold, below `base`: one that does not compress and one that does. */
+export function populate(base, { noiseSize = 70_001, proseSize = 400_003 } = {}) {
   const at = (...names) => join(base, ...names);
   mkdirSync(at("etc", "deep", "er"), { recursive: true });
   writeFileSync(at("empty"), "");
   writeFileSync(at("inline"), "a few bytes\n");
   writeFileSync(at("etc", "inline.txt"), prose("inline", 1800));
-  writeFileSync(at("etc", "noise"), noise("noise", 70_001 * scale));
-  writeFileSync(at("etc", "prose"), prose("prose", 400_003 * scale));
+  writeFileSync(at("etc", "noise"), noise("noise", noiseSize));
+  writeFileSync(at("etc", "prose"), prose("prose", proseSize));
   run("sync", ["-f", base]);
   // Bookends: parts of compressed and plain extents live on beside what replaced them.
-  for (const [name, make] of [
-    ["prose", prose],
-    ["noise", noise],
+  for (const [name, make, size] of [
+    ["prose", prose, proseSize],
+    ["noise", noise, noiseSize],
   ]) {
     patch(at("etc", name), 12_288, make("patch", 4096));
     run("sync", ["-f", base]);
-    patch(at("etc", name), 40_000, make("patch 2", 10_001));
+    patch(at("etc", name), Math.floor(size / 2), make("patch 2", Math.floor(size / 7)));
     run("sync", ["-f", base]);
   }
   run("cp", ["--reflink=always", at("etc", "prose"), at("shared")]);
-  patch(at("shared"), 150_000, noise("shared", 5000));
+  patch(at("shared"), Math.floor(proseSize / 3), noise("shared", 5000));
   // A sparse file, an unwritten range, and a hole behind the last extent.
   const sparse = openSync(at("sparse"), "w");
   writeSync(sparse, noise("s1", 5000), 0, 5000, 1_000_000);
