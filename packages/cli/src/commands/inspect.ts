@@ -1,8 +1,8 @@
-import { type FindingKind, finding } from "@guestprobe/block";
+import { encodeText, type FindingKind, finding, findingFromError, type Report } from "@guestprobe/block";
+import { BOOT_PROBE_PATHS } from "@guestprobe/grub";
 import { type FileSystem, GRUB_WALK, resolve } from "@guestprobe/vfs";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit.js";
-import { BOOT_PROBE_PATHS } from "../grub-view.js";
 import { type Guest, partitionDevice, type Volume } from "../guest.js";
 import { escapeGuestText } from "../output/escape.js";
 import { findingJson, imageErrorOnly } from "../output/output.js";
@@ -22,9 +22,9 @@ const COLUMNS: readonly Column[] = [
 export const NOTHING_RECOGNISED: FindingKind = {
   code: "disk-not-recognised",
   severity: "warning",
-  title: "Neither a partition table nor a file system was recognised on a disk",
+  title: "Neither partitions nor a file system were recognised on a disk",
   explanation:
-    "The image holds no MBR, no GPT and no file system that this tool reads. It may be blank, encrypted as a whole, a " +
+    "The image holds no partitions and no file system that this tool reads. It may be blank, encrypted as a whole, a " +
     "member of a larger volume, in a container format that this version does not open, or damaged at its start.",
   next: [
     "compare with `file -s IMAGE` and `blkid -p IMAGE`",
@@ -41,15 +41,15 @@ export const inspect: Run = async (context, words, options) => {
   const guest = await context.open(words, options);
   const { out } = context;
   const found = new Map<string, Inspected>();
-  for (const volume of guest.volumes) found.set(volume.device, await inspectVolume(guest, volume));
+  for (const volume of guest.volumes) found.set(volume.device, await inspectVolume(guest, volume, out.log.report));
   let recognised = false;
   for (const disk of guest.disks) {
-    const known =
-      disk.partitions.tables.length > 0 ||
-      guest.volumes.some((volume) => volume.disk === disk && (found.get(volume.device)?.fs || guest.failure(volume)));
+    const volumes = guest.volumes.filter((volume) => volume.disk === disk);
+    const known = disk.partitions.partitions.length > 0 || volumes.some((volume) => found.get(volume.device)?.fs);
     recognised ||= known;
-    if (known) continue;
-    const why = disk.device.size === 0 ? "the image is empty" : "no partition table and no file system was recognised";
+    if (known || volumes.some((volume) => guest.failure(volume))) continue;
+    const table = disk.partitions.tables.length > 0 ? "an empty partition table" : "no partition table";
+    const why = disk.device.size === 0 ? "the image is empty" : `${table} and no file system that is known`;
     out.log.report(finding(NOTHING_RECOGNISED, why, { device: disk.name, offset: 0 }));
   }
   if (out.options.json) {
@@ -69,7 +69,7 @@ export const inspect: Run = async (context, words, options) => {
   return recognised ? EXIT.yes : EXIT.cannotTell;
 };
 
-async function inspectVolume(guest: Guest, volume: Volume): Promise<Inspected> {
+async function inspectVolume(guest: Guest, volume: Volume, report: Report): Promise<Inspected> {
   const fs = await guest.fileSystem(volume);
   const bootFiles: string[] = [];
   for (const path of fs === undefined ? [] : BOOT_PROBE_PATHS) {
@@ -77,8 +77,11 @@ async function inspectVolume(guest: Guest, volume: Volume): Promise<Inspected> {
       const hit = await resolve(fs as FileSystem, path, { policy: GRUB_WALK });
       if (hit?.inode.stat.type === "file") bootFiles.push(path);
     } catch (cause) {
-      // A path that cannot be walked is no boot file; what stands in the way shows when the place itself is listed.
-      if (imageErrorOnly(cause).code === "limit") throw cause;
+      const error = imageErrorOnly(cause);
+      if (error.code === "limit") throw error;
+      // A path through a file or a loop of links is no boot file, and no damage.
+      if (error.code === "not-a-directory" || error.code === "symlink-loop") continue;
+      report(findingFromError(error, { device: volume.device, path: encodeText(path) }));
     }
   }
   return { fs, bootFiles };
@@ -98,7 +101,7 @@ function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, In
     for (const [index, partition] of disk.partitions.partitions.entries()) {
       const last = index === disk.partitions.partitions.length - 1;
       const device = partitionDevice(disk.name, partition);
-      const type = `${partition.type.name ?? partition.type.id}${partition.active ? ", active" : ""}`;
+      const type = `${partition.type.name ?? partition.type.id}${partition.active ? " *" : ""}`;
       row(`${last ? "└─" : "├─"}(${device})`, partition.length, type, device);
     }
   }
