@@ -202,11 +202,9 @@ export function grubSearch(
   const disks = guest.disks.map(({ name, device }) => ({ name, device }));
   return new GrubSearch(disks, {
     ...(version === undefined ? {} : { version }),
-    async openVolume(block, name) {
-      const volume = guest.volumes.find(
-        (candidate) => name === candidate.device || name === `lost ${candidate.device}`,
-      );
-      // A partition inside a partition: GRUB's lists go deeper than ours.
+    async openVolume(block, name, start) {
+      const volume = guest.volumes.find((candidate) => name === candidate.device && start === candidate.start);
+      // GRUB's lists go deeper than ours, into partitions inside partitions, and it reads damaged tables in its own way.
       if (volume === undefined) return openFileSystem(block, FORMATS);
       const fs = await guest.fileSystem(volume);
       const failure = guest.failure(volume);
