@@ -128,7 +128,8 @@ async function selectSubvolume(
   if (/^\d+$/.test(wanted)) return top.openSubvolume(Number(wanted), signal);
   const found = await resolve(top, wanted.startsWith("/") ? wanted : `/${wanted}`, { signal });
   const id = found?.inode.subvolume;
-  const view = id === undefined || found?.inode.isPlaceholder ? undefined : await top.openSubvolume(id, signal);
+  const view =
+    id === undefined || found?.inode.standsFor !== undefined ? undefined : await top.openSubvolume(id, signal);
   if (view === undefined || (await view.root(signal)).stat.ino !== found?.inode.stat.ino) {
     throw new ImageError("not-found", `"${wanted}" is not the path of a subvolume`, { format: "btrfs" });
   }

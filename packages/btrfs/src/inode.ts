@@ -110,9 +110,13 @@ class BtrfsInode implements Inode {
     const { subvolumes } = this.#context;
     const reference = await subvolumes.reference(this.subvolume, id, signal);
     const isThere = reference?.dirid === this.stat.ino && equalBytes(reference.name, name);
-    const child = isThere ? await subvolumes.find(id, signal) : undefined;
-    if (child === undefined || child.refs === 0) return new SubvolumePlaceholder(this.stat, id);
-    return requireInode(this.#context, child, child.dirid, signal);
+    const rootOf = async (stop: AbortSignal | undefined): Promise<Inode | undefined> => {
+      const child = await subvolumes.find(id, stop);
+      if (child === undefined || child.refs === 0) return undefined;
+      return requireInode(this.#context, child, child.dirid, stop);
+    };
+    const root = isThere ? await rootOf(signal) : undefined;
+    return root ?? new SubvolumePlaceholder(this.stat, id, rootOf);
   }
 
   async readLink(signal?: AbortSignal): Promise<Uint8Array> {

@@ -7,16 +7,25 @@ import { EMPTY_SUBVOL_DIR_OBJECTID } from "./layout.js";
  * name was copied, the subvolume was not.
  */
 export class SubvolumePlaceholder implements Inode {
-  readonly isPlaceholder = true;
   readonly stat: Stat;
   readonly subvolume: number;
   readonly offset = undefined;
   readonly flags: readonly string[] = [];
 
-  /** @param parent The directory that it lies in, whose owner and times the kernel shows. */
-  constructor(parent: Stat, subvolume: number) {
+  readonly #find: (signal: AbortSignal | undefined) => Promise<Inode | undefined>;
+
+  /**
+   * @param parent The directory that it lies in, whose owner and times the kernel shows.
+   * @param find Reads the root directory of the subvolume, if there is one.
+   */
+  constructor(parent: Stat, subvolume: number, find: (signal: AbortSignal | undefined) => Promise<Inode | undefined>) {
+    this.#find = find;
     this.subvolume = subvolume;
     this.stat = { ...parent, mode: 0o755, size: 0, nlink: 1, ino: EMPTY_SUBVOL_DIR_OBJECTID };
+  }
+
+  standsFor(signal?: AbortSignal): Promise<Inode | undefined> {
+    return this.#find(signal);
   }
 
   async *entries(signal?: AbortSignal): AsyncGenerator<readonly Dirent[]> {

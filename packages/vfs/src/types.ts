@@ -77,10 +77,10 @@ export interface Inode {
   /** Where inode numbers are unique only within a subvolume (btrfs), its id. */
   readonly subvolume?: number | undefined;
   /**
-   * Stands for a directory that is not there (btrfs: a subvolume inside the source of a snapshot). It is empty, and shares
-   * its inode number with others of its kind.
+   * Only on a directory that Linux shows empty where the disk names another one (btrfs: a subvolume inside the source of a
+   * snapshot): that other one, if it still is there. Placeholders share one inode number.
    */
-  readonly isPlaceholder?: boolean;
+  standsFor?(signal?: AbortSignal): Promise<Inode | undefined>;
   /** Where its on-disk structure lies: bytes from the start of the device. Undefined where it lies compressed. */
   readonly offset: number | undefined;
   /** What else is set on it, as chattr and lsattr name it: "encrypted", "casefold", "verity", "immutable". */
