@@ -1,3 +1,4 @@
+import { btrfsGate } from "./btrfs.js";
 import { ext2Gate } from "./ext2.js";
 import type { Gate } from "./types.js";
 
@@ -40,6 +41,6 @@ export const DRIVER_ORDER: readonly string[] = [
 ];
 
 /** The drivers whose rules are known here, in GRUB's order. */
-export const GATES: readonly Gate[] = [ext2Gate].sort(
+export const GATES: readonly Gate[] = [ext2Gate, btrfsGate].sort(
   (a, b) => DRIVER_ORDER.indexOf(a.driver) - DRIVER_ORDER.indexOf(b.driver),
 );
