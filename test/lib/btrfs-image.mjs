@@ -18,7 +18,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { kernelView, run } from "./kernel-view.mjs";
 
-/** Makes `count` sparse files and a volume over them. */
+/**
+ * @typedef {object} VolumeOptions
+ * @property {number} [count] Devices.
+ * @property {number} [mib] Size of each.
+ * @property {readonly string[]} [args] For mkfs.btrfs.
+ */
+
+/**
+ * Makes `count` sparse files and a volume over them.
+ *
+ * @param {string} folder
+ * @param {VolumeOptions} options
+ */
 export function makeVolume(folder, { count = 1, mib = 128, args = [] }) {
   mkdirSync(folder, { recursive: true });
   const images = Array.from({ length: count }, (_, n) => join(folder, `disk${n + 1}.img`));
@@ -30,7 +42,15 @@ export function makeVolume(folder, { count = 1, mib = 128, args = [] }) {
   return images;
 }
 
-/** Mounts the volume on `images`, calls `use` with the mount point, and unmounts whatever happens. */
+/**
+ * Mounts the volume on `images`, calls `use` with the mount point, and unmounts whatever happens.
+ *
+ * @template T
+ * @param {readonly string[]} images
+ * @param {readonly string[]} options
+ * @param {(point: string) => T} use
+ * @returns {T}
+ */
 export function withBtrfs(images, options, use) {
   const point = mkdtempSync(join(tmpdir(), "guestprobe-btrfs-"));
   const loops = [];
