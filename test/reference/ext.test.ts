@@ -1,10 +1,21 @@
 /** ext: what the kernel shows of real volumes, against what the reader shows. */
-import { closeSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cachedDevice, FindingLog, toHex } from "@guestprobe/block";
 import { openFile } from "@guestprobe/block/node";
-import { ext } from "@guestprobe/ext";
+import { ext, verifyBitmaps } from "@guestprobe/ext";
+import * as layout from "@guestprobe/ext/layout";
 import { type FileSystem, type OpenOptions, resolve, walkAll } from "@guestprobe/vfs";
 import { conformanceCases, readEntry } from "@guestprobe/vfs/conformance";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -163,6 +174,7 @@ describe("manifest equals the kernel's view", () => {
         // The manifest was compared above.
         for (const one of cases.filter((entry) => !entry.name.startsWith("every path"))) await one.run(fs);
         expect(await volumeFacts(fs)).toEqual(dumpe2fs(image));
+        expect(await verifyBitmaps(device, { report: log.report })).toBe(0);
       });
       expect(log.findings).toEqual([]);
       rmSync(image);
@@ -187,6 +199,93 @@ function dumpe2fs(image: string) {
 async function volumeFacts(fs: FileSystem) {
   return { features: [...fs.features].sort(), blockSize: fs.blockSize, size: fs.size };
 }
+
+describe("layout offsets", () => {
+  test("superblock and inode fields, set by debugfs by their names, change where the tables say", () => {
+    const image = join(folder, "layout.img");
+    makeExt(image, 8 * MIB, ["-t", "ext4", "-b", "1024", "-O", "^metadata_csum,64bit"]);
+    const at = 1024 * Number(/Inode table at (\d+)/.exec(run("dumpe2fs", [image]))![1]) + 256;
+    const copy = join(folder, "layout-copy.img");
+    const edit = (command: string): Buffer => {
+      run("cp", [image, copy]);
+      run("debugfs", ["-w", "-R", command, copy], { env: { ...process.env, E2FSPROGS_FAKE_TIME: "1700000000" } });
+      return readFileSync(copy);
+    };
+    // What debugfs changes whenever it writes: the time, for one.
+    const before = edit("ssv mnt_count 0");
+    const check = (table: object, base: number, name: string, command: string) => {
+      const { offset, size } = (table as Record<string, { offset: number; size: number }>)[name]!;
+      const data = edit(command);
+      const changed: number[] = [];
+      for (let n = 0; n < 1024; n += 1) if (data[base + n] !== before[base + n]) changed.push(n);
+      expect.soft(changed, command).not.toEqual([]);
+      for (const n of changed) expect.soft(n >= offset && n < offset + size, `${command}: byte ${n}`).toBe(true);
+    };
+    for (const [name, { size }] of Object.entries(layout.ext4_super_block.$fields)) {
+      const known = SUPERBLOCK_NAMES[name] ?? name.slice(2);
+      if (known === "" || size > 4) continue;
+      check(layout.ext4_super_block.$fields, 1024, name, `ssv ${known} ${SUPERBLOCK_VALUES[name] ?? "0x55"}`);
+    }
+    check(layout.ext4_super_block.$fields, 1024, "s_volume_name", "ssv volume_name other");
+    check(layout.ext4_super_block.$fields, 1024, "s_uuid", "ssv uuid 11111111-2222-3333-4444-555555555555");
+    check(layout.ext4_super_block.$fields, 1024, "s_hash_seed", "ssv hash_seed 11111111-2222-3333-4444-555555555555");
+    for (const name of INODE_FIELDS) check(layout.ext4_inode.$fields, at, `i_${name}`, `sif <2> ${name} 0x55`);
+    check(layout.ext4_inode.$fields, at, "i_atime", "sif <2> atime_lo 0x55");
+    check(layout.ext4_inode.$fields, at, "i_block", "sif <2> block[IND] 0x55");
+    for (const name of GROUP_FIELDS) {
+      const field = name === "flags" || name === "checksum" ? `bg_${name}` : `bg_${name}_lo`;
+      check(layout.ext4_group_desc.$fields, 2048, field, `set_block_group 0 ${name} 0x55`);
+    }
+    rmSync(copy);
+    rmSync(image);
+  });
+});
+
+/** Where debugfs has another name than the kernel; "" where it has none, or would not write the volume back. */
+const SUPERBLOCK_NAMES: Record<string, string> = {
+  s_magic: "",
+  s_log_block_size: "",
+  s_mnt_count: "",
+  s_block_group_nr: "",
+  s_encrypt_algos: "encrypt_algos[0]",
+  s_wtime: "",
+  s_encoding_flags: "",
+  s_backup_bgs_0: "backup_bgs[0]",
+  s_backup_bgs_1: "backup_bgs[1]",
+  s_mmp_block_lo: "mmp_block",
+  s_mmp_block_hi: "",
+};
+/** What a field takes, where it does not take 0x55. */
+const SUPERBLOCK_VALUES: Record<string, string> = {
+  s_def_hash_version: "tea",
+};
+const INODE_FIELDS = [
+  "mode",
+  "size_lo",
+  "dtime",
+  "links_count",
+  "blocks_lo",
+  "flags",
+  "generation",
+  "file_acl_lo",
+  "extra_isize",
+  "ctime_extra",
+  "mtime_extra",
+  "atime_extra",
+  "crtime_extra",
+  "projid",
+];
+const GROUP_FIELDS = [
+  "block_bitmap",
+  "inode_bitmap",
+  "inode_table",
+  "free_blocks_count",
+  "free_inodes_count",
+  "used_dirs_count",
+  "flags",
+  "itable_unused",
+  "checksum",
+];
 
 describe("journal", () => {
   for (const [name, args, mount] of [
@@ -457,6 +556,38 @@ describe("large and odd volumes", () => {
       rmSync(image);
     });
   }
+
+  test("a copy of a group descriptor when the first is damaged", async () => {
+    for (const args of [
+      ["-t", "ext4", "-b", "1024"],
+      ["-t", "ext4", "-b", "1024", "-O", "meta_bg,^resize_inode"],
+    ]) {
+      const image = join(folder, "descriptor.img");
+      makeFilledExt(image, 64 * MIB, args, (root: string) => writeFileSync(join(root, "file"), "found again\n"));
+      const entries = withMount(image, ["ro"], (root: string) => kernelView(root));
+      const fd = openSync(image, "r+");
+      writeSync(fd, Buffer.alloc(64), 0, 64, 2048);
+      closeSync(fd);
+      const log = new FindingLog();
+      await withVolume(image, { report: log.report }, (fs) => sameAsKernel(fs, entries));
+      expect(log.findings.map(({ code }) => code)).toContain("ext-backup-descriptor");
+      rmSync(image);
+    }
+  });
+
+  test("bitmaps that do not match their checksums", async () => {
+    const image = join(folder, "bitmaps.img");
+    makeExt(image, 64 * MIB, ["-t", "ext4", "-b", "1024"]);
+    const at = 1024 * Number(/Block bitmap at (\d+)/.exec(run("dumpe2fs", [image]))![1]);
+    const fd = openSync(image, "r+");
+    writeSync(fd, Buffer.from([0x5a]), 0, 1, at + 100);
+    closeSync(fd);
+    await using device = await openFile(image);
+    const log = new FindingLog();
+    expect(await verifyBitmaps(device, { report: log.report })).toBe(1);
+    expect(log.findings).toMatchObject([{ code: "ext-bad-bitmap", offset: at }]);
+    rmSync(image);
+  });
 
   test("a superblock copy when the first is damaged", async () => {
     const image = join(folder, "backup.img");

@@ -573,6 +573,18 @@ describe("tables that GRUB sees in its own way", () => {
     expect(codes(result)).toEqual(hidden);
   });
 
+  test("the copy that GRUB reads says otherwise than the sound one", async () => {
+    const disk = blank();
+    putGpt(disk, { entries: [{ slot: 1, first: 8192, last: 12_287 }] });
+    const lying = blank();
+    putGpt(lying, { entries: [{ slot: 1, first: 2048, last: 6143 }] });
+    disk.set(lying.subarray(1024, 1024 + 128), 1024);
+    const disks = named(make.write(disk));
+    const [lies, sound] = await compare(disks, [uuid(UUID("1")), uuid(UUID("2")), file()]);
+    expect([lies, sound].map((result) => result?.hits.map((hit) => hit.device))).toEqual([["hd0,gpt1"], []]);
+    expect(codes(sound)).toEqual(["hd0,gpt1 grub-table-refused"]);
+  });
+
   const chain = (put: (disk: Uint8Array) => void): Uint8Array => {
     const disk = blank();
     putMbr(disk, [one, { type: 5, start: 8000, sectors: 50_000 }]);

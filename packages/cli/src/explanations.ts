@@ -3,6 +3,7 @@ import { EXT_FINDINGS } from "@guestprobe/ext";
 import { GRUB_SEARCH_FINDINGS } from "@guestprobe/grub";
 import { PARTITION_FINDINGS } from "@guestprobe/partition";
 import { AMBIGUOUS_FILE_SYSTEM } from "@guestprobe/vfs";
+import { XFS_FINDINGS } from "@guestprobe/xfs";
 import { NOTHING_RECOGNISED } from "./commands/inspect.js";
 
 const kind = (
@@ -113,6 +114,7 @@ export const EXPLANATIONS: ReadonlyMap<string, FindingKind> = new Map(
     NOTHING_RECOGNISED,
     ...PARTITION_FINDINGS,
     ...EXT_FINDINGS,
+    ...XFS_FINDINGS,
     ...GRUB_SEARCH_FINDINGS,
   ].map((each) => [each.code, each]),
 );

@@ -96,7 +96,13 @@ export async function openGuest(images: readonly string[], options: Options, aro
       files.push(file);
       disks.push(await openDisk(names[index]!, image, file, images.length, around));
     }
-    return makeGuest(disks, files, options, around);
+    let realtime: BlockDevice | undefined;
+    if (options.rt !== undefined) {
+      const file = await openFile(options.rt as string, { blocking: true });
+      files.push(file);
+      realtime = cachedDevice(around.watch.guard(file));
+    }
+    return makeGuest(disks, files, realtime, options, around);
   } catch (error) {
     await Promise.all(files.map((file) => file.close()));
     throw error;
@@ -126,6 +132,7 @@ async function openDisk(
 function makeGuest(
   disks: readonly Disk[],
   files: readonly FileDevice[],
+  realtime: BlockDevice | undefined,
   options: Options,
   { out }: Surroundings,
 ): Guest {
@@ -138,6 +145,7 @@ function makeGuest(
     try {
       return await openFileSystem(volume.block, FORMATS, {
         report,
+        ...(realtime === undefined ? {} : { realtime }),
         ...(options.journal === undefined ? {} : { journal: options.journal as "ignore" | "replay" }),
         ...(options.checksums === undefined ? {} : { checksums: options.checksums as ChecksumPolicy }),
       });

@@ -61,6 +61,7 @@ const FS_OPTIONS: readonly OptionSpec[] = [
     choices: ["require", "report", "ignore"],
     default: "report",
   },
+  { flags: "--rt <file>", description: "the realtime device of an XFS volume" },
 ];
 
 export const VERBS: readonly Verb[] = [

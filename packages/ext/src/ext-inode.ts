@@ -100,12 +100,26 @@ export class ExtInode implements Inode {
       const physical = placeOf(ext4_inode, "i_block", this.offset).offset;
       yield [{ kind: "inline", logical: 0, length: size, physical }];
     } else {
-      for (let at = 0; at < size; ) {
-        const batch = await nextExtents(this.#fileMap(), this.#volume.sb.blockSize, at, size, signal);
-        const last = batch[batch.length - 1]!;
-        at = last.logical + last.length;
-        yield batch;
+      yield* this.#mappedExtents(signal);
+    }
+  }
+
+  /** A map that leads to one block again and again could go on for hours: it ends when all of the volume was named. */
+  async *#mappedExtents(signal: AbortSignal | undefined): AsyncGenerator<readonly Extent[]> {
+    const { blockSize, blocksCount } = this.#volume.sb;
+    const { ino, size } = this.stat;
+    let stored = 0;
+    for (let at = 0; at < size; ) {
+      const batch = await nextExtents(this.#fileMap(), blockSize, at, size, signal);
+      for (const { kind, logical, length } of batch) {
+        at = logical + length;
+        if (kind !== "hole") stored += length;
       }
+      if (stored > blocksCount * blockSize) {
+        const reason = `inode ${ino}: more than the ${blocksCount} blocks of the volume are mapped`;
+        throw corrupt(ext4_inode, "i_block", this.offset, reason);
+      }
+      yield batch;
     }
   }
 

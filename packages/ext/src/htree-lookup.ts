@@ -4,7 +4,7 @@ import type { NameQuery } from "./dir-names.js";
 import { type DirContext, direntForm, findEntry, verifyLeaf } from "./dir-walk.js";
 import { decodeDirBlock, type RawDirent } from "./directory.js";
 import { HTREE_DAMAGED } from "./findings.js";
-import { type DxNode, decodeDxNode, decodeDxRoot, dxBlock, dxFind, dxHash } from "./htree.js";
+import { type DxNode, decodeDxNode, decodeDxRoot, dxBlock, dxFind, dxHash, isOrderly } from "./htree.js";
 import { dx_entry, dx_tail } from "./layout.js";
 import { corrupt, failure, placeOf } from "./place.js";
 import type { Volume } from "./volume.js";
@@ -52,16 +52,14 @@ async function descend(dir: DirContext, query: NameQuery, signal: AbortSignal | 
   const visited = new Set<number>();
   for (;;) {
     while (steps.length <= root.levels) {
-      const { node, at } = steps[steps.length - 1]!;
-      const number = dxBlock(node, at);
+      const number = blockBelow(steps, top.at);
       const block = await readDirBlock(dir, number, signal);
       const below = decodeDxNode(sb, block.data, block.at);
       isSound = verifyNode(dir, below, number, block) && isSound;
       // After a step to the right the search goes on at the first entry, whose hash is not stored.
       steps.push({ node: below, at: visited.size === 0 ? dxFind(below, wanted.hash) : 0 });
     }
-    const { node, at } = steps[steps.length - 1]!;
-    const number = dxBlock(node, at);
+    const number = blockBelow(steps, top.at);
     const leaf = await readDirBlock(dir, number, signal);
     if (visited.has(number)) {
       throw corrupt(dx_entry, "block", leaf.at, `directory index: block ${number} is named twice`);
@@ -72,8 +70,21 @@ async function descend(dir: DirContext, query: NameQuery, signal: AbortSignal | 
     const entry = findEntry(entries, query);
     if (entry !== undefined) return { entry, isCertain: true };
     if (error !== undefined) throw error;
-    if (!stepRight(steps, wanted.hash)) return { entry: undefined, isCertain: isSound && query.trustsIndex };
+    const nodes = steps.map((step) => step.node);
+    if (stepRight(steps, wanted.hash)) continue;
+    if (!nodes.every(isOrderly)) {
+      throw corrupt(dx_entry, "hash", top.at + root.entriesAt, "directory index: its entries are in no order");
+    }
+    return { entry: undefined, isCertain: isSound && query.trustsIndex };
   }
+}
+
+/** The block of the directory that the last step leads to: never the root again. */
+function blockBelow(steps: readonly Step[], rootAt: number): number {
+  const { node, at } = steps[steps.length - 1]!;
+  const number = dxBlock(node, at);
+  if (number === 0) throw corrupt(dx_entry, "block", rootAt + node.entriesAt, "directory index: it leads to its root");
+  return number;
 }
 
 /** Goes on to the next leaf if it continues names of the same hash, which its hash then tells by the lowest bit. */

@@ -95,3 +95,13 @@ export function dxFind(node: DxNode, hash: number): number {
   }
   return low - 1;
 }
+
+/** Whether the hashes ascend and no block is named twice. Not needed to find a name, but to say that there is none. */
+export function isOrderly(node: DxNode): boolean {
+  const blocks = new Set<number>([dxBlock(node, 0)]);
+  for (let at = 1; at < node.count; at += 1) {
+    if (dxHash(node, at) < dxHash(node, at - 1)) return false;
+    blocks.add(dxBlock(node, at));
+  }
+  return blocks.size === node.count;
+}

@@ -147,6 +147,9 @@ export function decodeSuperblock(data: Uint8Array, offset: number, sink: Checksu
     throw bad("s_inodes_per_group", `${inodesPerGroup}, expected 1 to ${8 * blockSize}`);
   }
   const inodesCount = sb.s_inodes_count(view, 0);
+  if (inodesCount < EXT4_GOOD_OLD_FIRST_INO) {
+    throw bad("s_inodes_count", `${inodesCount}, expected at least ${EXT4_GOOD_OLD_FIRST_INO}`);
+  }
   if (inodesCount !== groupCount * inodesPerGroup) {
     odd("s_inodes_count", `${inodesCount}, expected ${groupCount} groups of ${inodesPerGroup}`);
   }

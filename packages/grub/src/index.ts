@@ -16,6 +16,12 @@ export { btrfsGate } from "./gate/btrfs.js";
 export { ext2Gate, GRUB_EXT2_FEATURES, GRUB_EXT2_VERSIONS, type GrubFeature } from "./gate/ext2.js";
 export { DRIVER_ORDER, GATES } from "./gate/index.js";
 export type { Gate, GateVerdict, InodeUse, OtherRoot } from "./gate/types.js";
+export {
+  GRUB_XFS_INCOMPAT,
+  GRUB_XFS_VERSION_BITS,
+  libfsimageReadsXfs,
+  xfsGate,
+} from "./gate/xfs.js";
 export type { GrubMachineOptions } from "./machine.js";
 export type { MapPartition, MapResult } from "./partition-map.js";
 export { type DriverClaim, probeDriver } from "./probe.js";
