@@ -111,7 +111,7 @@ describe("superblock", () => {
       editor.repairSuper();
       expect(await firstError(editor.image)).toMatchObject({
         code,
-        field: expect.stringMatching(new RegExp(`(^|\\.)${field}$`)),
+        field,
         offset: field === "csum_type" ? SUPER : SUPER + offset,
       });
     });
@@ -246,7 +246,7 @@ describe("nodes", () => {
       { field: "level" },
     ],
     ["a child in no chunk", (e, p) => e.set(p + P.blockptr.offset, 8, 1n << 50n), { structure: "btrfs_chunk" }],
-    ["a child past 2^53", (e, p) => e.set(p + P.blockptr.offset, 8, MAX_U64), { field: "btrfs_key_ptr.blockptr" }],
+    ["a child past 2^53", (e, p) => e.set(p + P.blockptr.offset, 8, MAX_U64), { field: "blockptr" }],
     [
       "a child between sectors",
       (e, p) => e.set(p + P.blockptr.offset, 8, e.get(p + P.blockptr.offset, 8) + 1n),
@@ -308,7 +308,7 @@ describe("chunks", () => {
       (e, d) => e.set(d + stripe + 8, 8, 48 * 2 ** 20),
       { structure: "btrfs_stripe", field: "offset" },
     ],
-    ["past 2^53", (e, d) => e.set(d + stripe + 8, 8, MAX_U64), { field: "btrfs_stripe.offset" }],
+    ["past 2^53", (e, d) => e.set(d + stripe + 8, 8, MAX_U64), { field: "offset" }],
     ["on a device that is not listed", (e, d) => e.set(d + stripe, 8, 9), { structure: "btrfs_stripe" }],
     ["begins between sectors", (e, _, h) => e.set(h + 9, 8, e.get(h + 9, 8) + 1n), { field: "logical" }],
   ];
@@ -353,7 +353,7 @@ describe("items of a subvolume", () => {
     Wanted,
   ])[] = [
     ["inode: no type", 1, 0, (e, d) => e.set(d + I.mode.offset, 4, 0o644), { field: "mode" }],
-    ["inode: 2^63 bytes", 1, 0, (e, d) => e.set(d + I.size.offset, 8, 1n << 63n), { field: "btrfs_inode_item.size" }],
+    ["inode: 2^63 bytes", 1, 0, (e, d) => e.set(d + I.size.offset, 8, 1n << 63n), { field: "size" }],
     ["directory entry: no name", 96, 0, (e, d) => e.set(d + D.name_len.offset, 2, 0), { field: "name_len" }],
     [
       "directory entry: a name of 65535 bytes",
@@ -448,7 +448,7 @@ describe("items of a subvolume", () => {
   const stored: readonly (readonly [string, keyof typeof X, number | bigint, Wanted])[] = [
     ["no bytes", "num_bytes", 0, { field: "num_bytes" }],
     ["between sectors", "num_bytes", 100, { field: "num_bytes" }],
-    ["2^62 bytes", "num_bytes", 1n << 62n, { field: "btrfs_file_extent_item.num_bytes" }],
+    ["2^62 bytes", "num_bytes", 1n << 62n, { field: "num_bytes" }],
     ["more than is stored", "num_bytes", 2 ** 40, { field: "num_bytes" }],
     ["begins past what is stored", "offset", 2 ** 40, { field: "num_bytes" }],
     ["begins between sectors", "offset", 1, { field: "offset" }],

@@ -62,6 +62,7 @@ class BtrfsInode implements Inode {
 
   async *entries(signal?: AbortSignal): AsyncGenerator<readonly Dirent[]> {
     this.#requireDirectory();
+    throwIfAborted(signal);
     const { ino } = this.stat;
     const [from, to] = [makeKey(ino, DIR_INDEX_KEY), makeKey(ino, DIR_INDEX_KEY, MAX_OFFSET)];
     for await (const { leaf, first, end } of this.#context.trees.range(this.#subvolume.root, from, to, signal)) {
@@ -138,6 +139,7 @@ class BtrfsInode implements Inode {
 
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[]> {
     const { type, size } = this.stat;
+    throwIfAborted(signal);
     if ((type !== "file" && type !== "symlink") || size === 0) return;
     for await (const batch of fileExtents(this.#context, this.#content, 0, size, signal)) {
       throwIfAborted(signal);
