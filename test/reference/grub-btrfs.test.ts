@@ -80,13 +80,13 @@ describe("a root in a subvolume, as Ubuntu lays it out", () => {
       {
         device: "hd0",
         path: `/@${CFG}`,
-        reason: "the file exists in the default subvolume @; GRUB begins at the top level",
+        reason: "the file exists in the default subvolume @, which is not where GRUB begins",
         code,
       },
       {
         device: "hd0",
         path: `/snapshot${CFG}`,
-        reason: "the file exists in subvolume snapshot; GRUB begins at the top level",
+        reason: "the file exists in subvolume snapshot, which is not where GRUB begins",
         code,
       },
     ]);

@@ -71,7 +71,7 @@ async function inOtherRoots(
     found.push({
       device,
       path: parts === undefined ? answer.path : joinPath(parts),
-      reason: `the file exists in ${title}; GRUB begins at the top level`,
+      reason: `the file exists in ${title}, which is not where GRUB begins`,
       code: IN_SUBVOLUME.code,
     });
   }
