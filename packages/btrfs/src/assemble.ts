@@ -9,7 +9,7 @@ import {
   BTRFS_MEMBER_NEEDED,
   BTRFS_MEMBER_STALE,
 } from "./findings.js";
-import { MAX_OFFSET, makeKey } from "./key.js";
+import { MAX_OFFSET, makeKey, offsetOf } from "./key.js";
 import {
   BLOCK_GROUP_DATA,
   BLOCK_GROUP_METADATA,
@@ -125,7 +125,7 @@ export async function readChunkTree(
     generation: superblock.chunkRootGeneration,
     tree: CHUNK_TREE_OBJECTID,
   };
-  const devices: DeviceItem[] = [];
+  const devices = new Map<number, DeviceItem>();
   const chunks: Chunk[] = [];
   const from = makeKey(DEV_ITEMS_OBJECTID, DEV_ITEM_KEY);
   const to = makeKey(FIRST_CHUNK_TREE_OBJECTID, CHUNK_ITEM_KEY, MAX_OFFSET);
@@ -137,26 +137,35 @@ export async function readChunkTree(
       if (data.length < btrfs_dev_item.$size) {
         throw corrupt(`a device item of ${data.length} bytes`, { structure: btrfs_dev_item.$name, offset });
       }
-      devices.push(decodeDevItem(viewOf(data), 0, offset));
+      const device = decodeDevItem(viewOf(data), 0, offset);
+      if (device.devid !== offsetOf(key)) {
+        throw corrupt(`the item of device ${offsetOf(key)} says ${device.devid}`, {
+          structure: btrfs_dev_item.$name,
+          field: "devid",
+          offset,
+        });
+      }
+      devices.set(device.devid, device);
     }
   }
   for (const chunk of chunks) checkWithinDevices(chunk, devices);
   const listed = new Set(chunks.map((chunk) => chunk.logical));
   const bootstrap = volume.chunkMap.chunks.filter((chunk) => !listed.has(chunk.logical));
   volume.chunkMap.set([...bootstrap, ...chunks]);
-  return devices;
+  return [...devices.values()];
 }
 
-function checkWithinDevices(chunk: Chunk, devices: readonly DeviceItem[]): void {
+function checkWithinDevices(chunk: Chunk, devices: ReadonlyMap<number, DeviceItem>): void {
   for (const [index, stripe] of chunk.stripes.entries()) {
-    const device = devices.find(({ devid, uuid }) => devid === stripe.devid && equalBytes(uuid, stripe.deviceUuid));
+    const device = devices.get(stripe.devid);
     const wrong = (reason: string) =>
       corrupt(`chunk at logical address ${chunk.logical}: stripe ${index} ${reason}`, {
         structure: "btrfs_stripe",
         field: "offset",
         offset: chunk.offset === undefined ? undefined : chunk.offset + btrfs_chunk.$size + index * 32,
       });
-    if (device === undefined) throw wrong(`lies on device ${stripe.devid}, which is not listed`);
+    if (device === undefined || !equalBytes(device.uuid, stripe.deviceUuid))
+      throw wrong(`lies on device ${stripe.devid}, which is not listed`);
     if (stripe.offset + chunk.stripeSize > device.totalBytes) {
       throw wrong(`ends at byte ${stripe.offset + chunk.stripeSize} of a device of ${device.totalBytes}`);
     }
@@ -181,12 +190,21 @@ export function inspectDevices(
     const structure = "btrfs_super_block";
     report?.(finding(BTRFS_DEVICE_COUNT, message, { format: "btrfs", structure, field: "num_devices" }));
   }
-  const lost = volume.chunkMap.chunks.filter((chunk) => !volume.isReadable(chunk));
+  /** Chunks that cannot be read for want of devices, by each device that they lie on. */
+  const lost = new Map<number, Chunk[]>();
+  for (const chunk of volume.chunkMap.chunks) {
+    if (volume.isReadable(chunk)) continue;
+    for (const devid of new Set(chunk.stripes.map((stripe) => stripe.devid))) {
+      const known = lost.get(devid) ?? [];
+      known.push(chunk);
+      lost.set(devid, known);
+    }
+  }
   return items.map((item) => {
     const member = volume.member(item.devid, item.uuid);
     const uuid = formatUuid(item.uuid);
     if (member === undefined) {
-      const gone = lost.filter((chunk) => chunk.stripes.some(({ devid }) => devid === item.devid));
+      const gone = lost.get(item.devid) ?? [];
       const name = `device ${item.devid} (${uuid}) was not given`;
       const message =
         gone.length === 0 ? `${name}; the others hold all of it` : `${name}; it alone holds ${describe(gone)}`;

@@ -18,6 +18,7 @@ import { corrupt } from "./place.js";
 import { placeOf } from "./super-copies.js";
 import type { TreeRoot } from "./superblock.js";
 import { readVerified } from "./verify.js";
+import type { Location, Volume } from "./volume.js";
 
 /** The content of one inode. */
 export interface FileContent {
@@ -166,37 +167,27 @@ async function readStored(
 }
 
 /** An extent in terms of devices: split where the profile splits it, and cut at the size of the file. */
-export function deviceExtents(context: Context, extent: FileExtent, size: number): Extent[] {
+export function* deviceExtents(volume: Volume, extent: FileExtent, size: number): Generator<Extent> {
   const { logical, kind } = extent;
   const length = Math.min(extent.length, size - logical);
-  if (length <= 0) return [];
-  if (kind === "hole") return [{ kind, logical, length, physical: undefined }];
-  if (kind === "data" || kind === "unwritten") return splitByDevice(context, kind, logical, extent.address, length);
-  const stored = kind === "inline" ? extent.bytes.length : extent.diskLength;
-  const compression = extent.compression;
-  const place = context.volume.locate(extent.address, stored);
-  const where = { physical: place?.physical, ...(place === undefined ? {} : { device: place.device }) };
-  if (compression === undefined) return [{ kind: "inline", logical, length, ...where }];
-  return [{ kind: "encoded", logical, length, ...where, physicalLength: stored, encoding: compression }];
+  if (length <= 0) return;
+  if (kind === "hole") {
+    yield { kind, logical, length, physical: undefined };
+  } else if (kind === "data" || kind === "unwritten") {
+    for (const piece of volume.pieces(extent.address, length)) {
+      const place = placeOnDevice(volume.locate(piece.logical, piece.length));
+      yield { kind, logical: logical + piece.logical - extent.address, length: piece.length, ...place };
+    }
+  } else {
+    const stored = kind === "inline" ? extent.bytes.length : extent.diskLength;
+    const encoding = extent.compression;
+    const place = { logical, length, ...placeOnDevice(volume.locate(extent.address, stored)) };
+    if (encoding === undefined) yield { kind: "inline", ...place };
+    else yield { kind: "encoded", ...place, physicalLength: stored, encoding };
+  }
 }
 
-function splitByDevice(
-  context: Context,
-  kind: "data" | "unwritten",
-  logical: number,
-  address: number,
-  length: number,
-): Extent[] {
-  const extents: Extent[] = [];
-  for (const piece of context.volume.pieces(address, length)) {
-    const place = context.volume.locate(piece.logical, piece.length);
-    extents.push({
-      kind,
-      logical: logical + piece.logical - address,
-      length: piece.length,
-      physical: place?.physical,
-      ...(place === undefined ? {} : { device: place.device }),
-    });
-  }
-  return extents;
+/** Where only parity tells what was stored, no place is named. */
+function placeOnDevice(found: Location | undefined): Pick<Extent, "physical" | "device"> {
+  return found === undefined ? { physical: undefined } : { physical: found.physical, device: found.device };
 }

@@ -15,6 +15,9 @@ import { missingItem } from "./tree.js";
 /** The kernel's PATH_MAX: a longer target cannot have been stored. */
 const MAX_TARGET = 4096;
 
+/** Extents given at a time: stripes split one into as many as a damaged item claims, which are not held at once. */
+const EXTENT_BATCH = 256;
+
 /** Reads inode `ino` of a subvolume; undefined if there is none. */
 export async function readInode(
   context: Context,
@@ -143,8 +146,16 @@ class BtrfsInode implements Inode {
     if ((type !== "file" && type !== "symlink") || size === 0) return;
     for await (const batch of fileExtents(this.#context, this.#content, 0, size, signal)) {
       throwIfAborted(signal);
-      const extents = batch.flatMap((extent) => deviceExtents(this.#context, extent, size));
-      if (extents.length > 0) yield extents;
+      let parts: Extent[] = [];
+      for (const extent of batch) {
+        for (const part of deviceExtents(this.#context.volume, extent, size)) {
+          parts.push(part);
+          if (parts.length < EXTENT_BATCH) continue;
+          yield parts;
+          parts = [];
+        }
+      }
+      if (parts.length > 0) yield parts;
     }
   }
 

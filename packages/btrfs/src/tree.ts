@@ -122,7 +122,7 @@ export class TreeReader {
   /** Reads a node from the first copy that is sound. */
   async #load(expected: NodeExpectation, signal: AbortSignal | undefined): Promise<Node> {
     const { volume, nodesize, sectorsize, fsids, policy } = this.#options;
-    const pieces = volume.pieces(expected.logical, nodesize);
+    const pieces = [...volume.pieces(expected.logical, nodesize)];
     const ways = Math.max(1, ...pieces.map((piece) => volume.ways(piece)));
     /** Why the first copy was not taken. */
     let reason: ImageError | undefined;

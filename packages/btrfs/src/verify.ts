@@ -21,7 +21,7 @@ export async function readVerified(
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
   const sums = await dataChecksums(context, address, length, signal);
-  const pieces = context.volume.pieces(address, length);
+  const pieces = [...context.volume.pieces(address, length)];
   const parts = await Promise.all(pieces.map((piece) => readPiece(context, ino, piece, sums, signal)));
   if (parts.length === 1) return parts[0]!;
   const result = new Uint8Array(length);

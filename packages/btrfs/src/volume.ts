@@ -1,4 +1,4 @@
-import { type BlockDevice, ImageError, isImageError, toHex } from "@guestprobe/block";
+import { type BlockDevice, equalBytes, ImageError, isImageError } from "@guestprobe/block";
 import { type Chunk, mapPiece, type Piece, type Stripe, type Target } from "./chunk.js";
 import { ChunkMap } from "./chunk-map.js";
 import { rebuildStripe } from "./raid6.js";
@@ -33,18 +33,19 @@ const MAX_GUESSED = 32;
 /** Reads logical addresses of a volume, from whichever copy is there. */
 export class Volume {
   readonly chunkMap = new ChunkMap();
-  readonly #members = new Map<string, Member>();
+  /** By devid; more than one where a seed has a device of the same number. */
+  readonly #members = new Map<number, Member[]>();
   /** Members are all added before the first read, so that what a stripe resolves to never changes. */
   readonly #resolved = new WeakMap<Stripe, { readonly member: Member | undefined }>();
 
   /** The first member with an identity is kept: the device that the volume was opened on comes before others. */
   add(member: Member): void {
-    const key = identity(member.devid, member.uuid);
-    if (!this.#members.has(key)) this.#members.set(key, member);
+    if (this.member(member.devid, member.uuid) !== undefined) return;
+    this.#members.set(member.devid, [...(this.#members.get(member.devid) ?? []), member]);
   }
 
   member(devid: number, uuid: Uint8Array): Member | undefined {
-    return this.#members.get(identity(devid, uuid));
+    return this.#members.get(devid)?.find((member) => equalBytes(member.uuid, uuid));
   }
 
   #memberOf(stripe: Stripe): Member | undefined {
@@ -57,14 +58,12 @@ export class Volume {
   }
 
   /** The runs that `length` bytes from `logical` consist of. @throws ImageError `corrupt` outside of all chunks. */
-  pieces(logical: number, length: number): Piece[] {
-    const pieces: Piece[] = [];
+  *pieces(logical: number, length: number): Generator<Piece> {
     for (let at = logical; at < logical + length; ) {
       const piece = mapPiece(this.chunkMap.find(at), at, logical + length - at);
-      pieces.push(piece);
+      yield piece;
       at += piece.length;
     }
-    return pieces;
   }
 
   /** Where the first bytes from `logical` on are stored; undefined if only parity tells what they are. */
@@ -163,7 +162,7 @@ export class Volume {
     onBad: (piece: Piece, error: ImageError) => void,
     signal: AbortSignal | undefined,
   ): Promise<Uint8Array> {
-    const pieces = this.pieces(logical, length);
+    const pieces = [...this.pieces(logical, length)];
     const parts = pieces.map((piece) => this.#readAny(piece, onBad, signal));
     if (parts.length === 1) return parts[0]!;
     const result = new Uint8Array(length);
@@ -205,5 +204,3 @@ export class Volume {
     return true;
   }
 }
-
-const identity = (devid: number, uuid: Uint8Array): string => `${devid}:${toHex(uuid)}`;
