@@ -1,0 +1,55 @@
+import { ImageError, type ImageErrorOptions } from "@guestprobe/block";
+import type { OutputBound } from "./types.js";
+
+/** No decoder here makes more than this in one piece: a larger claim is refused before anything is allocated. */
+export const MAX_OUTPUT = 0x4000_0000;
+
+/** The largest output that `bound` allows, in bytes. Throws `invalid-argument` unless it is a size up to 1 GiB. */
+export function capacityOf(bound: OutputBound, format: string): number {
+  const capacity = "exact" in bound ? bound.exact : bound.max;
+  if (!Number.isInteger(capacity) || capacity < 0 || capacity > MAX_OUTPUT) {
+    throw new ImageError("invalid-argument", `output bound ${capacity} is not a size from 0 to ${MAX_OUTPUT}`, {
+      format,
+    });
+  }
+  return capacity;
+}
+
+/**
+ * Bytes to allocate before decoding: all of an exact bound, but of a maximum only what `src` can expand to, so that a
+ * generous limit costs nothing on a small stream.
+ */
+export function allocationFor(bound: OutputBound, capacity: number, possible: number): number {
+  return "exact" in bound ? capacity : Math.min(capacity, possible);
+}
+
+/** The error for a stream that goes on past the bound. */
+export function tooLong(bound: OutputBound, format: string, offset?: number): ImageError {
+  return "exact" in bound
+    ? new ImageError("corrupt", `stream holds more than the ${bound.exact} bytes expected`, { format, offset })
+    : new ImageError("limit", `stream holds more than the limit of ${bound.max} bytes`, { format, offset });
+}
+
+/** Refuses an output of `length` bytes that `bound` does not allow. */
+export function checkLength(length: number, bound: OutputBound, format: string, offset?: number): void {
+  if ("exact" in bound ? length > bound.exact : length > bound.max) throw tooLong(bound, format, offset);
+  if ("exact" in bound && length < bound.exact) {
+    const reason = `stream ends after ${length} bytes, expected ${bound.exact}`;
+    throw new ImageError("corrupt", reason, { format, offset });
+  }
+}
+
+/** The first `length` bytes of `out` as the caller's own array, without keeping a much larger one alive. */
+export function trimTo(out: Uint8Array, length: number): Uint8Array {
+  return length === out.length ? out : out.slice(0, length);
+}
+
+/** `corrupt`, with the byte of the stream where it was noticed. */
+export function corrupt(format: string, reason: string, offset: number, options: ImageErrorOptions = {}): ImageError {
+  return new ImageError("corrupt", reason, { ...options, format, offset });
+}
+
+/** Refuses bytes after the end of a stream, under the default policy. */
+export function trailingBytes(format: string, end: number, total: number): ImageError {
+  return corrupt(format, `${total - end} bytes follow the end of the stream`, end);
+}

@@ -1,0 +1,25 @@
+/**
+ * How many bytes a stream may decode to. `exact`: that many, no more and no fewer. `max`: that many or fewer. Either is
+ * hard: a decoder never allocates more output than this, whatever the stream claims.
+ */
+export type OutputBound = { readonly exact: number } | { readonly max: number };
+
+export interface DecodeOptions {
+  /**
+   * What to do about bytes after the end of the stream, in the formats that know where they end.
+   * `refuse` (the default): the input must be used up; the formats that define concatenation (gzip members, zstd frames,
+   * xz and bzip2 streams) are decoded to the last of them.
+   * `ignore`: the first stream alone is decoded, and what follows is not looked at. File systems that pad to a sector
+   * and kernels with their size appended need this.
+   */
+  readonly trailing?: "refuse" | "ignore" | undefined;
+}
+
+/**
+ * Decodes the whole of `src`, synchronously. The result may share no memory with `src`, and is the caller's to keep.
+ *
+ * @throws ImageError `corrupt` for a stream that is damaged, truncated, or not of the exact size asked for; `limit` when
+ *   it holds more than `max`; `bad-checksum` when its own checksum does not match; `unsupported` for a feature by name;
+ *   `invalid-argument` for a bound that is no size. Offsets count from the start of `src`.
+ */
+export type Decode = (src: Uint8Array, bound: OutputBound, options?: DecodeOptions) => Uint8Array;
