@@ -1,4 +1,5 @@
 export { MAX_OUTPUT } from "./bound.js";
+export { decodeDeflate, decodeDeflatePortable } from "./deflate.js";
 export { decodeGzip, decodeGzipPortable } from "./gzip.js";
 export { decodeLzo1x } from "./lzo1x.js";
 export type { Decode, DecodeOptions, OutputBound } from "./types.js";
