@@ -8,15 +8,16 @@ import { closeSync, lstatSync, mkdtempSync, openSync, readdirSync, readlinkSync,
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const TYPES = {
-  16807: "file",
-  9604: "dir",
-  21609: "symlink",
-  4802: "char",
-  14406: "block",
-  2401: "fifo",
-  26411: "socket",
-};
+/** By S_IFMT of st_mode. */
+const TYPES = new Map([
+  [0o100000, "file"],
+  [0o040000, "dir"],
+  [0o120000, "symlink"],
+  [0o020000, "char"],
+  [0o060000, "block"],
+  [0o010000, "fifo"],
+  [0o140000, "socket"],
+]);
 
 /** Runs a tool; its output is the answer, its failure an error with what it printed. */
 export function run(command, args, options = {}) {
@@ -47,7 +48,7 @@ export function kernelView(root, { hash = true, skip = [] } = {}) {
 }
 
 function entryOf(real, path, stat, hash) {
-  const type = TYPES[Number(stat.mode & 0o170000n)];
+  const type = TYPES.get(Number(stat.mode & 0o170000n));
   const isDevice = type === "char" || type === "block";
   return {
     ...textPair("path", path),

@@ -41,13 +41,17 @@ export function finding(
   return { next: kind.next, ...where, code: kind.code, severity: kind.severity, message };
 }
 
-/** An error that stopped one part of the work, as a finding about that part. */
+/** Errors that say what this toolkit cannot do, not that something is wrong with the image. */
+const NO_DAMAGE: readonly string[] = ["unsupported", "encrypted", "not-this-format"];
+
+/** An error that stopped one part of the work, as a finding about that part: damage, or a warning if it is none. */
 export function findingFromError(
   error: ImageError,
   where: { device?: string | undefined; path?: Uint8Array | undefined } = {},
 ): Finding {
   const { code, message, format, structure, field, offset } = error;
-  return { code, severity: "error", message, format, structure, field, offset, ...where, next: [] };
+  const severity = NO_DAMAGE.includes(code) ? "warning" : "error";
+  return { code, severity, message, format, structure, field, offset, ...where, next: [] };
 }
 
 /**

@@ -23,6 +23,8 @@ export interface ResolveOptions {
   readonly policy?: WalkPolicy;
   /** Whether a link in the last place is followed. Default true. */
   readonly followLast?: boolean;
+  /** Looks up one name of a directory; by default its own `lookup`. For callers that remember answers or add rules. */
+  readonly lookup?: (directory: Inode, name: Uint8Array, signal?: AbortSignal) => Promise<Inode | undefined>;
   readonly signal?: AbortSignal;
 }
 
@@ -49,7 +51,7 @@ export async function resolve(
   path: PathLike,
   options: ResolveOptions = {},
 ): Promise<Resolved | undefined> {
-  const { policy = LINUX_WALK, followLast = true, signal } = options;
+  const { policy = LINUX_WALK, followLast = true, lookup = lookupItself, signal } = options;
   if (!isAbsolutePath(path)) {
     throw new ImageError("invalid-argument", `"${decodeText(pathBytes(path))}" does not begin with "/"`);
   }
@@ -71,7 +73,7 @@ export async function resolve(
       names.pop();
       continue;
     }
-    const found = await current.lookup(name, signal);
+    const found = await lookup(current, name, signal);
     if (found === undefined) return undefined;
     const isLast = pending.length === 0;
     if (found.stat.type !== "symlink" || (isLast && !followLast && !mustBeDirectory)) {
@@ -122,6 +124,7 @@ export async function open(fs: FileSystem, path: PathLike, options: ResolveOptio
   return found.inode;
 }
 
+const lookupItself: NonNullable<ResolveOptions["lookup"]> = (directory, name, signal) => directory.lookup(name, signal);
 const isDot = (name: Uint8Array): boolean => name.length === 1 && name[0] === 0x2e;
 const isDotDot = (name: Uint8Array): boolean => name.length === 2 && name[0] === 0x2e && name[1] === 0x2e;
 const show = (path: PathLike): string => decodeText(pathBytes(path));

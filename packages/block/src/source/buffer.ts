@@ -1,7 +1,9 @@
 import { type BlockDevice, checkRange } from "../device.js";
 
-/** A device over bytes in memory. Reads share memory with `data`. */
-export function bufferDevice(data: Uint8Array, options: { readonly sectorSize?: number } = {}): BlockDevice {
+/** A device over bytes in memory. Reads share memory with `source`. */
+export function bufferDevice(source: Uint8Array, options: { readonly sectorSize?: number } = {}): BlockDevice {
+  // A Node Buffer's `slice` shares memory where Uint8Array's copies: readers must not meet one.
+  const data = new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
   return {
     size: data.length,
     sectorSize: options.sectorSize,

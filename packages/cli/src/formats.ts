@@ -1,0 +1,5 @@
+import { ext } from "@guestprobe/ext";
+import type { FileSystemFormat } from "@guestprobe/vfs";
+
+/** The file systems that the command reads. */
+export const FORMATS: readonly FileSystemFormat[] = [ext];

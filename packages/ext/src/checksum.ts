@@ -1,0 +1,61 @@
+import { crc32cRaw, type ErrorPlace, finding, ImageError, type Report } from "@guestprobe/block";
+import type { ChecksumPolicy } from "@guestprobe/vfs";
+import { BAD_CHECKSUM } from "./findings.js";
+import { hex } from "./place.js";
+
+/** What to do about a checksum that does not match. */
+export interface ChecksumSink {
+  readonly checksums: ChecksumPolicy;
+  readonly report: Report | undefined;
+}
+
+/**
+ * Deals with a stored checksum and what was computed instead. Answers whether they match.
+ *
+ * @throws ImageError `bad-checksum` under the policy `require`.
+ */
+export function compareChecksums(
+  sink: ChecksumSink,
+  stored: number,
+  computed: number,
+  what: string,
+  place: ErrorPlace,
+): boolean {
+  if (stored === computed) return true;
+  const message = `${what}: the checksum is ${hex(stored)}, computed ${hex(computed)}`;
+  if (sink.checksums === "require") throw new ImageError("bad-checksum", message, place);
+  sink.report?.(finding(BAD_CHECKSUM, message, place));
+  return false;
+}
+
+const word = new Uint8Array(4);
+const wordView = new DataView(word.buffer);
+
+/** CRC-32C of a little-endian 32-bit word. */
+export function crcWord(register: number, value: number): number {
+  wordView.setUint32(0, value, true);
+  return crc32cRaw(word, register);
+}
+
+const zeros = new Uint8Array(4);
+
+/** CRC-32C of `data` with `size` bytes (at most 4) from `at` taken as zeros: where the checksum itself is stored. */
+export function crcWithGap(register: number, data: Uint8Array, at: number, size: number): number {
+  const before = crc32cRaw(data.subarray(0, at), register);
+  const gap = crc32cRaw(zeros.subarray(0, size), before);
+  return crc32cRaw(data.subarray(at + size), gap);
+}
+
+let crc16Table: Uint16Array | undefined;
+
+/** CRC-16 (polynomial 0x8005, reflected), the kernel's `crc16`: checksum of group descriptors under uninit_bg. */
+export function crc16(register: number, data: Uint8Array): number {
+  crc16Table ??= Uint16Array.from({ length: 256 }, (_, byte) => {
+    let crc = byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0xa001 : crc >>> 1;
+    return crc;
+  });
+  let crc = register;
+  for (const byte of data) crc = (crc >>> 8) ^ crc16Table[(crc ^ byte) & 0xff]!;
+  return crc;
+}

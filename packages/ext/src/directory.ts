@@ -1,0 +1,100 @@
+import type { ImageError } from "@guestprobe/block";
+import { viewOf } from "@guestprobe/block/struct";
+import type { FileType } from "@guestprobe/vfs";
+import { ext4_dir_entry_2 as dirent } from "./layout.js";
+import { corrupt } from "./place.js";
+
+/** A used entry of a directory. */
+export interface RawDirent {
+  readonly name: Uint8Array;
+  readonly ino: number;
+  readonly type: FileType | undefined;
+  /** Where it lies: bytes from the start of the device. */
+  readonly offset: number;
+  /** The hash stored after the name, in directories that are both encrypted and casefold. */
+  readonly hash: readonly [number, number] | undefined;
+}
+
+/** How the entries of a directory are written. */
+export interface DirentForm {
+  /** Whether the type has a byte of its own; otherwise the length of the name has 16 bits. */
+  readonly hasType: boolean;
+  /** Whether eight bytes of hash follow the name. */
+  readonly hasHash: boolean;
+  /** Bytes of a block of the volume: lengths above 65532 are folded into 16 bits. */
+  readonly blockSize: number;
+}
+
+/** The entries that are sound, and what ended the block early. */
+export interface DirBlock {
+  readonly entries: readonly RawDirent[];
+  readonly error: ImageError | undefined;
+}
+
+const FILE_TYPES: readonly (FileType | undefined)[] = [
+  undefined,
+  "file",
+  "dir",
+  "char",
+  "block",
+  "fifo",
+  "socket",
+  "symlink",
+];
+
+/** `rec_len` as a number of bytes. Kernel: ext4_rec_len_from_disk. */
+export function recordLength(stored: number, blockSize: number): number {
+  if (blockSize < 65536) return stored;
+  return stored === 65535 || stored === 0 ? blockSize : (stored & 65532) | ((stored & 3) << 16);
+}
+
+/**
+ * Decodes the entries of a block, "." and ".." included.
+ *
+ * @param data A block, or the part of an inode that holds entries.
+ * @param at Where it lies: bytes from the start of the device.
+ */
+export function decodeDirBlock(data: Uint8Array, at: number, form: DirentForm): DirBlock {
+  const view = viewOf(data);
+  const entries: RawDirent[] = [];
+  for (let base = 0; base < data.length; ) {
+    const bad = (field: keyof typeof dirent.$fields, reason: string): DirBlock => ({
+      entries,
+      error: corrupt(dirent, field, at + base, `directory entry: ${reason}`),
+    });
+    if (base + dirent.$size > data.length) return bad("rec_len", `${data.length - base} bytes are left for it`);
+    const length = recordLength(dirent.rec_len(view, base), form.blockSize);
+    const nameLength = dirent.name_len(view, base) + (form.hasType ? 0 : dirent.file_type(view, base) * 256);
+    if (length < 12 || length % 4 !== 0 || base + length > data.length) {
+      return bad("rec_len", `length is ${length}, with ${data.length - base} bytes left`);
+    }
+    const ino = dirent.inode(view, base);
+    if (ino !== 0) {
+      const nameEnd = dirent.$size + nameLength;
+      if (nameEnd > length) {
+        return bad("name_len", `a name of ${nameLength} bytes in ${length}`);
+      }
+      const hashAt = base + Math.ceil(nameEnd / 4) * 4;
+      const hasHash = form.hasHash && hashAt + 8 <= base + length;
+      entries.push({
+        name: data.subarray(base + dirent.$size, base + nameEnd),
+        ino,
+        type: form.hasType ? FILE_TYPES[dirent.file_type(view, base) & 7] : undefined,
+        offset: at + base,
+        hash: hasHash ? [view.getUint32(hashAt, true), view.getUint32(hashAt + 4, true)] : undefined,
+      });
+    }
+    base += length;
+  }
+  return { entries, error: undefined };
+}
+
+/** Whether an entry is "." or "..". */
+export function isDotName(name: Uint8Array): boolean {
+  return name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e));
+}
+
+/** Whether a name could be a path component: not empty, no slash, no NUL. */
+export function isUsableName(name: Uint8Array): boolean {
+  return name.length > 0 && !name.includes(0x2f) && !name.includes(0);
+}

@@ -1,0 +1,75 @@
+import type { BlockDevice, Report } from "@guestprobe/block";
+import type { ChecksumPolicy } from "@guestprobe/vfs";
+import type { ChecksumSink } from "./checksum.js";
+import { decodeGroupDesc, descriptorBlock, type GroupDesc } from "./group-desc.js";
+import { type DecodedInode, decodeInode, isUnused } from "./inode.js";
+import { Lru } from "./lru.js";
+import { failure } from "./place.js";
+import type { Superblock } from "./superblock.js";
+
+/** Group descriptors kept: about 100 bytes each. */
+const KEPT_GROUPS = 16384;
+
+/** What every walker of an open volume needs: its device, its superblock, and the way to blocks and inodes. */
+export class Volume implements ChecksumSink {
+  readonly device: BlockDevice;
+  readonly sb: Superblock;
+  readonly checksums: ChecksumPolicy;
+  readonly report: Report | undefined;
+  readonly #groups = new Lru<GroupDesc>(KEPT_GROUPS);
+
+  constructor(device: BlockDevice, sb: Superblock, sink: ChecksumSink) {
+    this.device = device;
+    this.sb = sb;
+    this.checksums = sink.checksums;
+    this.report = sink.report;
+  }
+
+  /** Bytes of the device; from memory, without a turn of the event loop, where they are there. */
+  peek(offset: number, length: number): Uint8Array | undefined {
+    return this.device.peek?.(offset, length);
+  }
+
+  /** @throws ImageError `past-end` in an image cut short, `io`, `aborted`. */
+  async readBlock(block: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    const { blockSize } = this.sb;
+    return this.peek(block * blockSize, blockSize) ?? this.device.read(block * blockSize, blockSize, signal);
+  }
+
+  /** @throws ImageError `corrupt`, `bad-checksum`, `past-end`. */
+  async group(group: number, signal: AbortSignal | undefined): Promise<GroupDesc> {
+    const known = this.#groups.get(group);
+    if (known !== undefined) return known;
+    const { sb } = this;
+    const perBlock = sb.blockSize / sb.descSize;
+    const superBlock = Math.floor(sb.offset / sb.blockSize);
+    const block = descriptorBlock(sb, superBlock, Math.floor(group / perBlock));
+    const offset = block * sb.blockSize + (group % perBlock) * sb.descSize;
+    const data = this.peek(offset, sb.descSize) ?? (await this.device.read(offset, sb.descSize, signal));
+    const desc = decodeGroupDesc(sb, group, data, offset, this);
+    this.#groups.set(group, desc);
+    return desc;
+  }
+
+  /** Where an inode lies: bytes from the start of the device. */
+  async inodeOffset(ino: number, signal: AbortSignal | undefined): Promise<number> {
+    const { sb } = this;
+    if (!Number.isInteger(ino) || ino < 1 || ino > sb.inodesCount) {
+      throw failure("not-found", `there is no inode ${ino}, only 1 to ${sb.inodesCount}`);
+    }
+    const { inodeTable } = await this.group(Math.floor((ino - 1) / sb.inodesPerGroup), signal);
+    return inodeTable * sb.blockSize + ((ino - 1) % sb.inodesPerGroup) * sb.inodeSize;
+  }
+
+  /**
+   * An inode; undefined when it is not in use.
+   *
+   * @throws ImageError `not-found` for a number that the volume cannot have, `corrupt`, `bad-checksum`, `past-end`.
+   */
+  async inode(ino: number, signal: AbortSignal | undefined): Promise<DecodedInode | undefined> {
+    const offset = await this.inodeOffset(ino, signal);
+    const { inodeSize } = this.sb;
+    const raw = this.peek(offset, inodeSize) ?? (await this.device.read(offset, inodeSize, signal));
+    return isUnused(raw) ? undefined : decodeInode(this.sb, ino, raw, offset, this);
+  }
+}
