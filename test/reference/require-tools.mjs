@@ -7,6 +7,8 @@ const TOOLS = {
   sfdisk: "fdisk",
   sgdisk: "gdisk",
   mount: "mount",
+  losetup: "mount",
+  blockdev: "util-linux",
   getfattr: "attr",
   setfacl: "acl",
   "grub-fstest": "grub-common",

@@ -44,7 +44,7 @@ const MAX_PENDING = 16 * PATH_MAX;
  * undefined when a name does not exist.
  *
  * @throws ImageError `not-a-directory` for a component that is none, `symlink-loop` past the policy's limit,
- * `invalid-argument` for a path that does not begin with "/".
+ * `limit` for links that are too long, `invalid-argument` for a path that does not begin with "/".
  */
 export async function resolve(
   fs: FileSystem,
@@ -95,14 +95,14 @@ export async function resolve(
     }
     const target = await found.readLink(signal);
     if (target.length === 0 && !policy.emptyPath) return undefined;
-    if (isLast && hasTrailingSlash(target)) mustBeDirectory = true;
-    pending.push(...splitPath(target).reverse());
     if (target.length > PATH_MAX || pending.length > MAX_PENDING) {
       throw new ImageError("limit", `a link on the way to ${show(path)} has a target of ${target.length} bytes`, {
         format: fs.kind,
         offset: found.offset,
       });
     }
+    if (isLast && hasTrailingSlash(target)) mustBeDirectory = true;
+    pending.push(...splitPath(target).reverse());
     if (isAbsolutePath(target)) {
       current = root;
       parents = [];
