@@ -1,4 +1,4 @@
-import { type BlockDevice, checkRange, type MappedRange } from "./device.js";
+import { allocate, type BlockDevice, checkRange, type MappedRange } from "./device.js";
 import { ImageError, throwIfAborted } from "./errors.js";
 
 /**
@@ -47,7 +47,7 @@ export function mappedDevice(mapping: Mapping): BlockDevice {
       if (length === 0) return new Uint8Array(0);
       const first = mergeRuns(await locate(mapping, offset, length, signal));
       if (first.length === 1 && first[0]!.length === length) return readRun(first[0]!, signal);
-      const target = new Uint8Array(length);
+      const target = allocate(length);
       let runs: readonly Run[] = first;
       for (let at = 0; at < length; ) {
         if (at > 0) runs = mergeRuns(await locate(mapping, offset + at, length - at, signal));
@@ -158,7 +158,7 @@ function mergeRuns(runs: readonly Run[]): Run[] {
 }
 
 async function readRun(run: Run, signal: AbortSignal | undefined): Promise<Uint8Array> {
-  if (run.kind === "zero") return new Uint8Array(run.length);
+  if (run.kind === "zero") return allocate(run.length);
   if (run.kind === "stored") return run.device.read(run.offset, run.length, signal);
   const whole = await run.load(signal);
   return whole.subarray(run.skip, run.skip + run.length);
