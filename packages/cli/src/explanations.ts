@@ -1,5 +1,6 @@
 import type { ErrorCode, FindingKind } from "@guestprobe/block";
 import { EXT_FINDINGS } from "@guestprobe/ext";
+import { GRUB_SEARCH_FINDINGS } from "@guestprobe/grub";
 import { PARTITION_FINDINGS } from "@guestprobe/partition";
 import { AMBIGUOUS_FILE_SYSTEM } from "@guestprobe/vfs";
 import { NOTHING_RECOGNISED } from "./commands/inspect.js";
@@ -106,8 +107,12 @@ const ERROR_KINDS: readonly FindingKind[] = [
 
 /** Every code that this version can print, with its text. */
 export const EXPLANATIONS: ReadonlyMap<string, FindingKind> = new Map(
-  [...ERROR_KINDS, AMBIGUOUS_FILE_SYSTEM, NOTHING_RECOGNISED, ...PARTITION_FINDINGS, ...EXT_FINDINGS].map((each) => [
-    each.code,
-    each,
-  ]),
+  [
+    ...ERROR_KINDS,
+    AMBIGUOUS_FILE_SYSTEM,
+    NOTHING_RECOGNISED,
+    ...PARTITION_FINDINGS,
+    ...EXT_FINDINGS,
+    ...GRUB_SEARCH_FINDINGS,
+  ].map((each) => [each.code, each]),
 );

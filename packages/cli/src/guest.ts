@@ -8,6 +8,7 @@ import {
   type Report,
 } from "@guestprobe/block";
 import { type FileDevice, openFile } from "@guestprobe/block/node";
+import { GrubSearch, type GrubVersion } from "@guestprobe/grub";
 import { type Partition, type Partitions, readPartitions } from "@guestprobe/partition";
 import {
   type ChecksumPolicy,
@@ -66,8 +67,6 @@ export interface Guest {
   readonly volumes: readonly Volume[];
   /** The file system of a volume; undefined where there is none or it cannot be opened, which is a finding. */
   fileSystem(volume: Volume): Promise<FileSystem | undefined>;
-  /** In the order in which GRUB's `search` would visit them. */
-  readonly searchOrder: readonly Volume[];
   /** Why `fileSystem` answered undefined, if an error was in the way. */
   failure(volume: Volume): ImageError | undefined;
   /**
@@ -139,8 +138,8 @@ function makeGuest(
     try {
       return await openFileSystem(volume.block, FORMATS, {
         report,
-        journal: options.journal as "ignore" | "replay",
-        checksums: options.checksums as ChecksumPolicy,
+        ...(options.journal === undefined ? {} : { journal: options.journal as "ignore" | "replay" }),
+        ...(options.checksums === undefined ? {} : { checksums: options.checksums as ChecksumPolicy }),
       });
     } catch (cause) {
       const error = imageErrorOnly(cause);
@@ -154,13 +153,18 @@ function makeGuest(
   const guest = {
     disks,
     volumes,
-    searchOrder: searchOrder(disks, volumes),
     fileSystem(volume: Volume): Promise<FileSystem | undefined> {
       const known = opened.get(volume) ?? openVolume(volume);
       opened.set(volume, known);
       return known;
     },
     failure: (volume: Volume) => failures.get(volume),
+    /** GRUB's order; what GRUB does not list comes last. */
+    async searchOrder(): Promise<readonly Volume[]> {
+      const names = (await grubSearch(guest).devices()).map((device) => device.name);
+      const rank = ({ device }: Volume): number => (names.includes(device) ? names.indexOf(device) : names.length);
+      return volumes.toSorted((a, b) => rank(a) - rank(b));
+    },
   };
   return {
     ...guest,
@@ -190,10 +194,25 @@ function volumesOf(disk: Disk): Volume[] {
   return [whole, ...parts];
 }
 
-function searchOrder(disks: readonly Disk[], volumes: readonly Volume[]): readonly Volume[] {
-  return disks.flatMap((disk) => {
-    const [whole, ...parts] = volumes.filter((volume) => volume.disk === disk);
-    return whole === undefined ? [] : [whole, ...parts.toReversed()];
+/** GRUB's search over these disks: what it remembers from one search to the next is in the object returned. */
+export function grubSearch(
+  guest: Pick<Guest, "disks" | "volumes" | "fileSystem" | "failure">,
+  version?: GrubVersion,
+): GrubSearch {
+  const disks = guest.disks.map(({ name, device }) => ({ name, device }));
+  return new GrubSearch(disks, {
+    ...(version === undefined ? {} : { version }),
+    async openVolume(block, name) {
+      const volume = guest.volumes.find(
+        (candidate) => name === candidate.device || name === `lost ${candidate.device}`,
+      );
+      // A partition inside a partition: GRUB's lists go deeper than ours.
+      if (volume === undefined) return openFileSystem(block, FORMATS);
+      const fs = await guest.fileSystem(volume);
+      const failure = guest.failure(volume);
+      if (failure !== undefined) throw failure;
+      return fs;
+    },
   });
 }
 

@@ -1,7 +1,7 @@
 import { ImageError } from "@guestprobe/block";
+import { diskByHandle, parseDeviceName } from "@guestprobe/grub";
 import { type FileSystem, type ResolveOptions, resolve } from "@guestprobe/vfs";
 import { UsageError } from "./exit.js";
-import { parseDeviceName } from "./grub-view.js";
 import type { Disk, Place, Volume } from "./guest.js";
 import { imageErrorOnly, type Output } from "./output/output.js";
 
@@ -9,7 +9,7 @@ export interface Volumes {
   readonly disks: readonly Disk[];
   readonly volumes: readonly Volume[];
   /** In the order in which GRUB's `search` would visit them. */
-  readonly searchOrder: readonly Volume[];
+  searchOrder(): Promise<readonly Volume[]>;
   fileSystem(volume: Volume): Promise<FileSystem | undefined>;
   failure(volume: Volume): ImageError | undefined;
 }
@@ -44,7 +44,8 @@ async function findOnAny(guest: Volumes, path: string, walk: ResolveOptions, out
   if (!path.startsWith("/")) throw new UsageError(`"${path}" begins neither with "/" nor with "(DEVICE)"`);
   let failure: ImageError | undefined;
   let volumes = 0;
-  for (const volume of guest.searchOrder) {
+  const order = await guest.searchOrder();
+  for (const volume of order) {
     const fs = await guest.fileSystem(volume);
     failure ??= guest.failure(volume);
     if (fs === undefined) continue;
@@ -52,7 +53,7 @@ async function findOnAny(guest: Volumes, path: string, walk: ResolveOptions, out
     try {
       const found = await resolve(fs, path, walk);
       if (found === undefined) continue;
-      if (guest.searchOrder.length > 1) out.remark(`${path} is taken from (${volume.device})`);
+      if (order.length > 1) out.remark(`${path} is taken from (${volume.device})`);
       return { volume, fs, ...found };
     } catch (cause) {
       const error = imageErrorOnly(cause);
@@ -75,9 +76,11 @@ async function findOnAny(guest: Volumes, path: string, walk: ResolveOptions, out
 export function findVolume({ disks, volumes }: Pick<Volumes, "disks" | "volumes">, text: string): Volume {
   const name = parseDeviceName(text);
   const alias = name === undefined ? null : /^hd(\d+)$/.exec(name.disk);
-  const disk =
-    disks.find((candidate) => candidate.name === name?.disk || candidate.name === `xen/${name?.disk}`) ??
-    (alias === null ? undefined : disks[Number(alias[1])]);
+  const byHandle = alias === null ? undefined : diskByHandle(disks, Number(alias[1]))?.name;
+  const disk = disks.find(
+    (candidate) =>
+      candidate.name === name?.disk || candidate.name === `xen/${name?.disk}` || candidate.name === byHandle,
+  );
   const parts = name?.partitions ?? [];
   const found = volumes.find((volume) => {
     if (volume.disk !== disk || parts.length > 1) return false;
@@ -85,7 +88,7 @@ export function findVolume({ disks, volumes }: Pick<Volumes, "disks" | "volumes"
     if (wanted === undefined || volume.partition === undefined)
       return wanted === undefined && volume.partition === undefined;
     const map = volume.partition.table === "gpt" ? "gpt" : "msdos";
-    return wanted.number === volume.partition.number && (wanted.map ?? map) === map;
+    return wanted.number === volume.partition.number && (wanted.map === "" || wanted.map === map);
   });
   if (found !== undefined) return found;
   throw new UsageError(

@@ -1,3 +1,4 @@
+import { DEFAULT_GRUB_VERSION, GRUB_VERSIONS } from "@guestprobe/grub";
 import type { Context } from "./context.js";
 import type { ExitCode } from "./exit.js";
 
@@ -70,6 +71,36 @@ export const VERBS: readonly Verb[] = [
     options: FS_OPTIONS,
     examples: ["guestprobe inspect guest.img", "guestprobe inspect --json a.img b.img"],
     load: async () => (await import("./commands/inspect.js")).inspect,
+  },
+  {
+    name: "search",
+    summary: "what GRUB's search would find, in the order GRUB would find it",
+    usage: "[-f FILE]... [-l LABEL]... [-u UUID]... IMAGE...",
+    options: [
+      { flags: "-f, --file <file>", description: "volumes that hold this file", repeatable: true },
+      { flags: "-l, --label <label>", description: "volumes with this label", repeatable: true },
+      { flags: "-u, --fs-uuid <uuid>", description: "volumes with this UUID", repeatable: true },
+      { flags: "-s, --set", description: "stop at the first hit, as search --set does" },
+      { flags: "-n, --no-floppy", description: "pass over fd0 to fd9" },
+      {
+        flags: "--hint <device>",
+        description: "try this device first; with a trailing comma, its partitions too",
+        repeatable: true,
+      },
+      {
+        flags: "--grub <version>",
+        description: "whose rules decide what GRUB can read",
+        choices: Object.keys(GRUB_VERSIONS),
+        default: DEFAULT_GRUB_VERSION.id,
+      },
+      ...FS_OPTIONS,
+    ],
+    examples: [
+      "guestprobe search guest.img",
+      "guestprobe search -s -f /boot/grub/grub.cfg disk0.img disk1.img",
+      "guestprobe search -u 2f3c9a5e-4cf2-4c3c-8c0e-5f0d1f0a7a11 --json guest.img",
+    ],
+    load: async () => (await import("./commands/search.js")).search,
   },
   {
     name: "parts",

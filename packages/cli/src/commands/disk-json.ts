@@ -20,7 +20,7 @@ export function fsJson(fs: FileSystem | undefined): Record<string, unknown> | nu
 export type Extra = (device: string) => Record<string, unknown>;
 
 /** One disk with its tables, partitions and gaps. */
-export function diskJson(disk: Disk, extra: Extra = () => ({ fs: null })): Record<string, unknown> {
+export function diskJson(disk: Disk, extra: Extra): Record<string, unknown> {
   const { tables, partitions, gaps } = disk.partitions;
   return {
     device: disk.name,

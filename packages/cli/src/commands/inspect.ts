@@ -1,8 +1,8 @@
 import { encodeText, type FindingKind, finding, findingFromError, type Report } from "@guestprobe/block";
+import { BOOT_PROBE_PATHS } from "@guestprobe/grub";
 import { type FileSystem, GRUB_WALK, resolve } from "@guestprobe/vfs";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit.js";
-import { BOOT_PROBE_PATHS } from "../grub-view.js";
 import { type Guest, partitionDevice, type Volume } from "../guest.js";
 import { escapeGuestText } from "../output/escape.js";
 import { findingJson, imageErrorOnly } from "../output/output.js";

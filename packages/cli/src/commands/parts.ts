@@ -1,4 +1,5 @@
 import type { Partition } from "@guestprobe/partition";
+import type { FileSystem } from "@guestprobe/vfs";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit.js";
 import { type Disk, partitionDevice } from "../guest.js";
@@ -6,7 +7,7 @@ import { escapeGuestText } from "../output/escape.js";
 import { findingJson } from "../output/output.js";
 import { type Column, formatBytes, table } from "../output/table.js";
 import type { Run } from "../verbs.js";
-import { diskJson } from "./disk-json.js";
+import { diskJson, fsJson } from "./disk-json.js";
 
 const COLUMNS: readonly Column[] = [
   { title: "device" },
@@ -23,9 +24,11 @@ export const parts: Run = async (context, words, options) => {
   const { out } = context;
   const found = guest.disks.some((disk) => disk.partitions.tables.length > 0);
   if (out.options.json) {
+    const kinds = new Map<string, FileSystem | undefined>();
+    for (const volume of guest.volumes) kinds.set(volume.device, await guest.fileSystem(volume));
     out.json({
       schema: "guestprobe/parts/1",
-      disks: guest.disks.map((disk) => diskJson(disk)),
+      disks: guest.disks.map((disk) => diskJson(disk, (device) => ({ fs: fsJson(kinds.get(device)) }))),
       mapped: [],
       findings: out.log.findings.map(findingJson),
     });

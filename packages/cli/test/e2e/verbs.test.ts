@@ -269,7 +269,7 @@ describe("usage and help", () => {
   test.each(["bash", "zsh", "fish"])("completion for %s names every verb", async (shell) => {
     const { out, code } = await guestprobe(["completion", shell]);
     expect(code).toBe(0);
-    for (const verb of ["inspect", "manifest", "explain", "completion"]) expect(out).toContain(verb);
+    for (const verb of ["inspect", "search", "manifest", "explain", "completion"]) expect(out).toContain(verb);
   });
 
   test("explain has a text for every code", async () => {
@@ -317,4 +317,90 @@ describe("exit codes", () => {
 test("what is read is counted under -v", async () => {
   const { err } = await guestprobe(["inspect", "-v", sample]);
   expect(err).toMatch(/\(xen\/xvda\): \d+ reads, [\d.]+ KiB/);
+});
+
+describe("search", () => {
+  test("alone, it is the eight boot paths", async () => {
+    const { out, code, err } = await guestprobe(["search", sample]);
+    expect([code, err]).toEqual([0, ""]);
+    expect(out.split("\n").map((line) => line.split(/ {2,}/))).toEqual([
+      ["/boot/xen/pvboot-x86_64.elf", "(xen/xvda,msdos2)/boot/xen/pvboot-x86_64.elf"],
+      ["/xen/pvboot-x86_64.elf", "(xen/xvda,msdos1)/xen/pvboot-x86_64.elf"],
+      ["/boot/xen/pvboot-i386.elf", "not found"],
+      ["/xen/pvboot-i386.elf", "not found"],
+      ["/boot/grub/grub.cfg", "(xen/xvda,msdos2)/boot/grub/grub.cfg"],
+      ["/grub/grub.cfg", "(xen/xvda,msdos1)/grub/grub.cfg"],
+      ["/boot/grub/menu.lst", "(xen/xvda,msdos5)/boot/grub/menu.lst"],
+      ["/grub/menu.lst", "(xen/xvda,msdos1)/grub/menu.lst"],
+      [""],
+    ]);
+  });
+
+  test("two disks: the order of the command line; -s stops at the first", async () => {
+    const both = checkDocument((await guestprobe(["search", "--json", "-f", "/grub/grub.cfg", sample, sample])).out);
+    const devices = (document: Record<string, unknown>): string[] =>
+      (document.search as { hits: { device: string }[] }[]).flatMap((each) => each.hits.map((hit) => hit.device));
+    expect(devices(both)).toEqual(["xen/xvda,msdos1", "xen/xvdb,msdos1"]);
+    const args = ["search", "--json", "-s", "-f", "/grub/grub.cfg"];
+    expect(devices(checkDocument((await guestprobe([...args, sample, sample])).out))).toEqual(["xen/xvda,msdos1"]);
+    const hinted = await guestprobe([...args, "--hint", "(xen/xvdb,msdos1)", sample, sample]);
+    expect(devices(checkDocument(hinted.out))).toEqual(["xen/xvdb,msdos1"]);
+  });
+
+  test("by label and UUID, several at once; nothing found is the answer no", async () => {
+    const { out, code } = await guestprobe([
+      "search",
+      "-l",
+      "root",
+      "-u",
+      "11111111-2222-4333-8444-555555555503",
+      sample,
+    ]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^root +\(xen\/xvda,msdos2\)$/m);
+    expect(out).toMatch(/555555555503 +\(xen\/xvda,msdos5\)$/m);
+    expect((await guestprobe(["search", "-l", "absent", sample])).code).toBe(1);
+  });
+
+  test("a miss beside a volume that cannot be told is no answer: 3", async () => {
+    const file = join(scratch, "unknown.img");
+    writeFileSync(file, Buffer.concat([Buffer.from("not a file system "), Buffer.alloc(1 << 20)]));
+    const { code, err, out } = await guestprobe(["search", "--json", "-f", "/absent", sample, file]);
+    expect(code).toBe(3);
+    expect(err).toBe("");
+    expect(checkDocument(out).unknown).toEqual([{ device: "xen/xvdb", reason: "its content is not recognised" }]);
+  });
+
+  test("what GRUB would not list is hidden, with the reason", async () => {
+    const image = readFileSync(sample);
+    // A status byte that is neither 0 nor 0x80: GRUB drops the whole table, Linux does not.
+    image[0x1be + 16] = 0x42;
+    const file = join(scratch, "status.img");
+    writeFileSync(file, image);
+    const { out } = await guestprobe(["search", "--json", "-f", "/grub/grub.cfg", file]);
+    const { search } = checkDocument(out) as {
+      search: { hits: unknown[]; hidden: { device: string; code: string }[] }[];
+    };
+    expect(search[0]?.hits).toEqual([]);
+    expect(search[0]?.hidden).toMatchObject([
+      { device: "xen/xvda,msdos1", path: "/grub/grub.cfg", code: "grub-table-refused" },
+    ]);
+  });
+});
+
+test("no permission to write is needed, and the image is not changed by any verb", async () => {
+  const before = { hash: sha256(readFileSync(sample, "latin1")), mtime: statSync(sample, { bigint: true }).mtimeNs };
+  // Node's permission model refuses every write, and every way to start another program that could.
+  const nodeArgs = ["--experimental-permission", "--allow-fs-read=*", "--no-warnings"];
+  const place = "(hd0,2)/boot";
+  const verbs = [["inspect"], ["search"], ["parts"], ["manifest"]].map((verb) => [...verb, sample]);
+  const paths = [["ls", "-lR"], ["tree"], ["stat"], ["find"]].map((verb) => [...verb, sample, place]);
+  for (const args of [...verbs, ...paths, ["cat", sample, `${place}/grub/grub.cfg`]]) {
+    expect((await guestprobe(args, { nodeArgs })).code, args.join(" ")).toBe(0);
+  }
+  // The same model does stop a verb that writes: the check above can fail.
+  expect((await guestprobe(["cp", sample, place, join(scratch, "refused")], { nodeArgs })).code).toBe(5);
+  expect({ hash: sha256(readFileSync(sample, "latin1")), mtime: statSync(sample, { bigint: true }).mtimeNs }).toEqual(
+    before,
+  );
 });
