@@ -4,12 +4,9 @@ const LONGEST = 256;
 
 /**
  * A name from an image, in double quotes, fit for a message: what could move the cursor or turn text around is escaped,
- * and what is too long to read is cut.
+ * and what is too long to read is cut. Backslashes stay as they are: many of these names are Windows paths.
  */
 export function quoteName(name: string): string {
   const shown = name.length > LONGEST ? `${name.slice(0, LONGEST)}...` : name;
-  const escaped = shown
-    .replace(/["\\]/g, (char) => `\\${char}`)
-    .replace(UNSAFE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
-  return `"${escaped}"`;
+  return `"${shown.replace(UNSAFE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)}"`;
 }
