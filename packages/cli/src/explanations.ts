@@ -1,6 +1,7 @@
 import type { ErrorCode, FindingKind } from "@guestprobe/block";
 import { EXT_FINDINGS } from "@guestprobe/ext";
 import { GRUB_SEARCH_FINDINGS } from "@guestprobe/grub";
+import { IMAGE_FINDINGS } from "@guestprobe/image";
 import { PARTITION_FINDINGS } from "@guestprobe/partition";
 import { AMBIGUOUS_FILE_SYSTEM } from "@guestprobe/vfs";
 import { NOTHING_RECOGNISED } from "./commands/inspect.js";
@@ -111,6 +112,7 @@ export const EXPLANATIONS: ReadonlyMap<string, FindingKind> = new Map(
     ...ERROR_KINDS,
     AMBIGUOUS_FILE_SYSTEM,
     NOTHING_RECOGNISED,
+    ...IMAGE_FINDINGS,
     ...PARTITION_FINDINGS,
     ...EXT_FINDINGS,
     ...GRUB_SEARCH_FINDINGS,

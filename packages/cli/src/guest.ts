@@ -1,14 +1,14 @@
 import {
   type BlockDevice,
   cachedDevice,
-  countReads,
   findingFromError,
   type ImageError,
   type ReadStats,
   type Report,
 } from "@guestprobe/block";
-import { type FileDevice, openFile } from "@guestprobe/block/node";
+import type { FileDevice } from "@guestprobe/block/node";
 import { GrubSearch, type GrubVersion } from "@guestprobe/grub";
+import type { DiskImage } from "@guestprobe/image";
 import { type Partition, type Partitions, readPartitions } from "@guestprobe/partition";
 import {
   type ChecksumPolicy,
@@ -22,6 +22,7 @@ import { nameDisks } from "./disk-names.js";
 import { UsageError } from "./exit.js";
 import { FORMATS } from "./formats.js";
 import type { Limits, Watch } from "./limits.js";
+import { imageOptions, openHostImage } from "./open-image.js";
 import { imageErrorOnly, type Output } from "./output/output.js";
 import { findPlace } from "./place.js";
 import type { Options } from "./verbs.js";
@@ -32,10 +33,12 @@ export interface Disk {
   readonly name: string;
   /** As it was given. */
   readonly image: string;
-  readonly format: "raw";
+  /** The container, and what its headers say. */
+  readonly container: DiskImage;
+  /** The disk that the guest sees, behind a cache. */
   readonly device: BlockDevice;
   readonly partitions: Partitions;
-  /** What was read of the file, below the cache. */
+  /** What was read of the files, below the cache. */
   readonly stats: ReadStats;
 }
 
@@ -91,10 +94,7 @@ export async function openGuest(images: readonly string[], options: Options, aro
   try {
     const disks: Disk[] = [];
     for (const [index, image] of images.entries()) {
-      // Reads that block: nothing else runs in this process, and the thread pool would cost twenty times a warm read.
-      const file = await openFile(image, { blocking: true });
-      files.push(file);
-      disks.push(await openDisk(names[index]!, image, file, images.length, around));
+      disks.push(await openDisk(names[index]!, image, images.length, files, options, around));
     }
     return makeGuest(disks, files, options, around);
   } catch (error) {
@@ -106,21 +106,30 @@ export async function openGuest(images: readonly string[], options: Options, aro
 async function openDisk(
   name: string,
   image: string,
-  file: FileDevice,
   count: number,
+  files: FileDevice[],
+  options: Options,
   { out, limits, watch }: Surroundings,
 ): Promise<Disk> {
   const stats: ReadStats = { reads: 0, bytes: 0 };
   const budget = Math.max(1 << 20, Math.min(64 << 20, Math.floor(limits.memory / 8 / count)));
-  const device = cachedDevice(watch.guard(countReads(file, stats)), { budget });
   const report: Report = (entry) => out.log.report({ ...entry, device: entry.device ?? name });
+  const container = await openHostImage(image, {
+    options: imageOptions(options),
+    report,
+    watch,
+    files,
+    stats,
+    cacheBudget: budget / 2,
+  });
+  const device = cachedDevice(container.device, { budget });
   let partitions: Partitions = { tables: [], partitions: [], gaps: [] };
   try {
     partitions = await readPartitions(device, { report });
   } catch (cause) {
     report(findingFromError(imageErrorOnly(cause)));
   }
-  return { name, image, format: "raw", device, partitions, stats };
+  return { name, image, container, device, partitions, stats };
 }
 
 function makeGuest(

@@ -97,7 +97,7 @@ function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, In
     const kinds = disk.partitions.tables.map((each) =>
       each.role === "main" ? each.kind : `${each.role} ${each.kind}`,
     );
-    row(`(${disk.name})`, disk.device.size, [disk.format, ...kinds].join(", "), disk.name);
+    row(`(${disk.name})`, disk.device.size, [disk.container.format, ...kinds].join(", "), disk.name);
     for (const [index, partition] of disk.partitions.partitions.entries()) {
       const last = index === disk.partitions.partitions.length - 1;
       const device = partitionDevice(disk.name, partition);
