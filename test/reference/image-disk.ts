@@ -1,7 +1,17 @@
 /** A small guest disk, built by the real tools, and those tools' view of its images. */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { closeSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type { BlockDevice } from "@guestprobe/block";
@@ -161,7 +171,12 @@ export function qemuData(ranges: readonly QemuRange[]): Stretch[] {
   return join2(
     ranges
       .filter((range) => range.data)
-      .map(({ start, length, depth, offset }) => ({ start, length, depth, ...(offset === undefined ? {} : { offset }) })),
+      .map(({ start, length, depth, offset }) => ({
+        start,
+        length,
+        depth,
+        ...(offset === undefined ? {} : { offset }),
+      })),
   );
 }
 

@@ -1,6 +1,20 @@
-import { copyFileSync, readdirSync } from "node:fs";
-import { FindingLog } from "@guestprobe/block";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, createReadStream, openAsBlob, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import {
+  type BlockDevice,
+  blobDevice,
+  cachedDevice,
+  countReads,
+  encodeText,
+  FindingLog,
+  openHttp,
+} from "@guestprobe/block";
+import { ext } from "@guestprobe/ext";
 import { type ImageFormat, openImage } from "@guestprobe/image";
+import { readPartitions } from "@guestprobe/partition";
+import { GRUB_WALK, openFileSystem, resolve } from "@guestprobe/vfs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import {
   buildGuestDisk,
@@ -83,7 +97,13 @@ const CASES: readonly Case[] = [
   { name: "VHDX dynamic", format: "vhdx", driver: "vhdx", convert: [], unmapped: true },
   { name: "VHDX fixed", format: "vhdx", driver: "vhdx", convert: ["-o", "subformat=fixed"], unmapped: true },
   { name: "VHDX blocks of 1 MiB", format: "vhdx", driver: "vhdx", convert: ["-o", "block_size=1M"], unmapped: true },
-  { name: "VHDX blocks of 256 MiB", format: "vhdx", driver: "vhdx", convert: ["-o", "block_size=256M"], unmapped: true },
+  {
+    name: "VHDX blocks of 256 MiB",
+    format: "vhdx",
+    driver: "vhdx",
+    convert: ["-o", "block_size=256M"],
+    unmapped: true,
+  },
   { name: "VDI dynamic", format: "vdi", driver: "vdi", convert: [] },
   { name: "VDI static", format: "vdi", driver: "vdi", convert: ["-o", "static=on"], unmapped: true },
   ...["monolithicSparse", "monolithicFlat", "twoGbMaxExtentSparse", "twoGbMaxExtentFlat", "streamOptimized"].map(
@@ -135,5 +155,226 @@ describe("the same disk in every subformat", () => {
       }
     }
     if (image.device.map !== undefined) expect(end).toBe(image.virtualSize);
+  });
+});
+
+describe("backing chains", () => {
+  /** base <- middle <- top, each with its own megabytes changed; the same writes go to a raw copy. */
+  function buildChain(prefix: string, drivers: readonly [string, string, string], ...top: string[]): string {
+    const names = ["base", "middle", "top"].map((part) => work.path(`${prefix}-${part}.img`));
+    const copy = work.path(`${prefix}-copy.raw`);
+    copyFileSync(raw, copy);
+    qemuImg("convert", "-f", "raw", "-O", drivers[0], raw, names[0]!);
+    const writes = [[], ["5M 1M", "40M 64k"], ["5632k 512k", "63M 1M", "20M 4k"]];
+    for (const level of [1, 2]) {
+      const options = ["-F", drivers[level - 1]!, "-b", names[level - 1]!.slice(work.folder.length + 1)];
+      qemuImg("create", "-q", "-f", drivers[level]!, ...options, ...(level === 2 ? top : []), names[level]!);
+      for (const [index, range] of writes[level]!.entries()) {
+        const command = `write -P ${0x30 + level * 8 + index} ${range}`;
+        run("qemu-io", "-f", drivers[level]!, "-c", command, names[level]!);
+        run("qemu-io", "-f", "raw", "-c", command, copy);
+      }
+    }
+    return names[2]!;
+  }
+
+  it.each([
+    { name: "raw at the bottom", drivers: ["raw", "qcow2", "qcow2"], top: [] },
+    {
+      name: "raw at the bottom, small clusters on top",
+      drivers: ["raw", "qcow2", "qcow2"],
+      top: ["-o", "cluster_size=512"],
+    },
+    { name: "extended L2 on top", drivers: ["qcow2", "qcow2", "qcow2"], top: ["-o", "extended_l2=on"] },
+    { name: "VMDK", drivers: ["vmdk", "vmdk", "vmdk"], top: [] },
+    { name: "VDI at the bottom", drivers: ["vdi", "qcow2", "qcow2"], top: [] },
+  ] as const)("three deep: $name", async ({ name, drivers, top }) => {
+    const prefix = `chain-${name.replace(/\W+/g, "-")}`;
+    const path = buildChain(prefix, drivers, ...top);
+    const log = new FindingLog();
+    const image = await openImage(await files.open(path), { resolve: files.beside(path), report: log.report });
+    expect(log.findings).toEqual([]);
+    const driver = drivers[2];
+    expect(image.info.references[0]?.names).toEqual([qemuInfo(path, driver)["backing-filename"]]);
+    expect(image.backing?.backing?.backing).toBeUndefined();
+    expect(await hashDevice(image.device)).toBe(hashFile(work.path(`${prefix}-copy.raw`)));
+    // Raw files at the bottom are all data to us; the tool asks the host for their holes.
+    const bottomIsMapped = drivers[0] !== "raw";
+    const above = (list: ReturnType<typeof qemuData>) =>
+      bottomIsMapped ? list : list.filter((each) => each.depth !== 2);
+    expect(above(await ourData(image))).toEqual(above(qemuData(qemuMap(path, driver))));
+  });
+
+  it("nothing is opened without a resolver: what the image has itself reads, the rest rejects", async () => {
+    const path = buildChain("alone", ["raw", "qcow2", "qcow2"]);
+    const log = new FindingLog();
+    const image = await openImage(await files.open(path), { report: log.report });
+    expect(log.findings.map((entry) => entry.code)).toEqual(["image-file-missing"]);
+    expect(log.findings[0]?.message).toContain('"alone-middle.img"');
+    expect(log.findings[0]?.next.join()).toContain("--backing");
+    expect(image.backing).toBeUndefined();
+    expect(await image.device.read(63 * MiB, MiB)).toEqual(new Uint8Array(MiB).fill(0x41));
+    await expect(image.device.read(0, 512)).rejects.toMatchObject({ code: "io" });
+    await expect(image.device.read(63 * MiB - 1, 2)).rejects.toMatchObject({ code: "io" });
+  });
+
+  it("a child larger than its backing file reads zeros past its end", async () => {
+    const small = work.path("small.raw");
+    const large = work.path("large.qcow2");
+    writeFileSync(small, noise(3 * MiB + 512, 3));
+    qemuImg("create", "-q", "-f", "qcow2", "-F", "raw", "-b", "small.raw", large, "8M");
+    const image = await openImage(await files.open(large), { resolve: files.beside(large) });
+    expect(await hashDevice(image.device)).toBe(hashFile(small, 8 * MiB));
+  });
+});
+
+describe("qcow2 features", () => {
+  it("internal snapshots are listed and read by id and by name", async () => {
+    const path = work.path("snapshots.qcow2");
+    qemuImg("convert", "-f", "raw", "-O", "qcow2", raw, path);
+    qemuImg("snapshot", "-c", "before", path);
+    run("qemu-io", "-f", "qcow2", "-c", "write -P 0x55 10M 3M", path);
+    qemuImg("snapshot", "-c", "after the write", path);
+    qemuImg("resize", "-q", path, "96M");
+    run("qemu-io", "-f", "qcow2", "-c", "write -P 0x66 90M 1M", "-c", "write -z 10M 1M", path);
+    const expected = qemuInfo(path, "qcow2").snapshots ?? [];
+    const current = await openImage(await files.open(path));
+    expect(current.info.snapshots.map(({ id, name, timeMs }) => [id, name, Math.floor(timeMs / 1000)])).toEqual(
+      expected.map((snapshot) => [snapshot.id, snapshot.name, snapshot["date-sec"]]),
+    );
+    expect(expected).toHaveLength(2);
+    for (const [selector, word] of [
+      ["1", "snapshot.id=1"],
+      ["before", "snapshot.name=before"],
+      ["after the write", "snapshot.name=after the write"],
+    ] as const) {
+      const out = work.path("snapshot.raw");
+      qemuImg("convert", "-f", "qcow2", "-O", "raw", "-l", word, path, out);
+      const image = await openImage(await files.open(path), { snapshot: selector });
+      // The tool keeps the current size; the snapshot records its own.
+      expect(image.virtualSize).toBe(64 * MiB);
+      expect(await hashDevice(image.device)).toBe(hashFile(out, 64 * MiB));
+    }
+    const out = work.path("current.raw");
+    qemuImg("convert", "-f", "qcow2", "-O", "raw", path, out);
+    expect(await hashDevice(current.device)).toBe(hashFile(out));
+    await expect(openImage(await files.open(path), { snapshot: "none" })).rejects.toMatchObject({ code: "not-found" });
+  });
+
+  it.each([false, true])("external data file, raw %s", async (plain) => {
+    const path = work.path(`external-${plain}.qcow2`);
+    const data = `external-${plain}.data`;
+    const options = `data_file=${work.path(data)},data_file_raw=${plain ? "on" : "off"}`;
+    qemuImg("convert", "-f", "raw", "-O", "qcow2", "-o", options, raw, path);
+    const log = new FindingLog();
+    const image = await openImage(await files.open(path), { resolve: files.beside(path), report: log.report });
+    expect(image.info.references).toEqual([{ kind: "data-file", names: [work.path(data)], format: "raw" }]);
+    expect(await hashDevice(image.device)).toBe(rawHash);
+    expect(await ourData(image)).toEqual(qemuData(qemuMap(path, "qcow2")));
+    expect(log.findings).toEqual([]);
+    const alone = await openImage(await files.open(path), { report: log.report });
+    expect(log.findings.map((entry) => entry.code)).toEqual(["image-file-missing"]);
+    await expect(alone.device.read(MiB, 4096)).rejects.toMatchObject({ code: "io" });
+  });
+
+  it("zero clusters, written and discarded, over a backing file", async () => {
+    const path = work.path("zeros.qcow2");
+    qemuImg("create", "-q", "-f", "qcow2", "-F", "raw", "-b", "disk.raw", path);
+    run("qemu-io", "-f", "qcow2", "-c", "write -z 1M 3M", "-c", "write -P 9 2M 64k", "-c", "write -z -u 2M 64k", path);
+    const out = work.path("zeros.raw");
+    qemuImg("convert", "-f", "qcow2", "-O", "raw", path, out);
+    const image = await openImage(await files.open(path), { resolve: files.beside(path) });
+    expect(await hashDevice(image.device)).toBe(hashFile(out));
+    expect(await image.device.map?.(MiB, 3 * MiB)).toEqual([{ offset: MiB, length: 3 * MiB, kind: "hole" }]);
+  });
+
+  it("bitmaps are named and ignored; the dirty bit is a remark", async () => {
+    const path = work.path("bitmaps.qcow2");
+    qemuImg("convert", "-f", "raw", "-O", "qcow2", "-o", "lazy_refcounts=on", raw, path);
+    qemuImg("bitmap", "--add", path, "backup-one");
+    qemuImg("bitmap", "--add", path, "backup-two");
+    const log = new FindingLog();
+    const image = await openImage(await files.open(path), { report: log.report });
+    expect(image.info.bitmaps).toEqual(["backup-one", "backup-two"]);
+    expect(image.info.features).toEqual(["lazy-refcounts", "bitmaps"]);
+    expect(log.findings.map((entry) => entry.code)).toEqual(["image-bitmaps"]);
+    expect(await hashDevice(image.device)).toBe(rawHash);
+  });
+
+  it("the old encryption is refused by name", async () => {
+    const path = work.path("aes.qcow2");
+    const options = ["--object", "secret,id=key,data=geheim", "-o", "encrypt.format=aes,encrypt.key-secret=key"];
+    qemuImg("create", "-q", "-f", "qcow2", ...options, path, "1M");
+    const error = await openImage(await files.open(path)).catch((cause: unknown) => cause);
+    expect(error).toMatchObject({ code: "encrypted" });
+    expect(String(error)).toContain("AES");
+  });
+});
+
+describe("formats that are recognised and not read", () => {
+  it.each(["qcow", "qed", "parallels"])("%s", async (driver) => {
+    const path = work.path(`foreign.${driver}`);
+    qemuImg("create", "-q", "-f", driver, path, "8M");
+    const error = await openImage(await files.open(path)).catch((cause: unknown) => cause);
+    expect(error).toMatchObject({ code: "unsupported", format: driver });
+  });
+
+  it.each(["gzip", "xz", "zstd", "bzip2"])("a raw disk compressed by %s", async (tool) => {
+    const path = work.path(`whole.${tool}`);
+    writeFileSync(path, execFileSync(tool, ["-c", work.path("tree/text")], { maxBuffer: 64 << 20 }));
+    const error = await openImage(await files.open(path)).catch((cause: unknown) => cause);
+    expect(error).toMatchObject({ code: "unsupported", format: tool });
+    expect((await openImage(await files.open(path), { format: "raw" })).format).toBe("raw");
+  });
+});
+
+describe("a disk of 20 GiB", () => {
+  /** Reads what a search reads first: partition table, superblock, group descriptors, root directory, /boot/grub. */
+  async function search(file: BlockDevice): Promise<{ found: boolean; bytes: number }> {
+    const counted = countReads(file);
+    const image = await openImage(counted);
+    expect(image.virtualSize).toBe(20 * 1024 * MiB);
+    const { partitions } = await readPartitions(cachedDevice(image.device));
+    const fs = await openFileSystem(partitions[0]!.device!, [ext]);
+    const config = await resolve(fs!, encodeText("/boot/grub/grub.cfg"), { policy: GRUB_WALK });
+    return { found: config !== undefined, bytes: counted.stats.bytes };
+  }
+
+  it("a search reads under 2 MiB of the qcow2 file, and as much over HTTP", async () => {
+    const disk = work.path("large.raw");
+    writeFileSync(disk, "");
+    truncateSync(disk, 20 * 1024 * MiB);
+    execFileSync("sfdisk", ["--quiet", disk], { input: "label: gpt\nstart=2048, type=linux\n" });
+    const blocks = String((20 * 1024 - 2) * 1024);
+    run("mke2fs", "-q", "-t", "ext4", "-d", work.path("tree"), "-E", `offset=${MiB}`, disk, `${blocks}k`);
+    const path = work.path("large.qcow2");
+    qemuImg("convert", "-f", "raw", "-O", "qcow2", disk, path);
+    rmSync(disk);
+
+    const local = await search(await files.open(path));
+    expect(local.found).toBe(true);
+    expect(local.bytes).toBeLessThan(2 * MiB);
+
+    const server = createServer((request, response) => {
+      const [, first, last] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? "") ?? [];
+      const { size } = statSync(path);
+      const range = { start: Number(first), end: Math.min(Number(last), size - 1) };
+      response.writeHead(206, {
+        "Content-Range": `bytes ${range.start}-${range.end}/${size}`,
+        "Content-Length": range.end - range.start + 1,
+        ETag: '"1"',
+      });
+      createReadStream(path, range).pipe(response);
+    });
+    await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+    try {
+      const { port } = server.address() as AddressInfo;
+      const remote = await search(await openHttp(`http://127.0.0.1:${port}/large.qcow2`));
+      expect(remote).toEqual(local);
+    } finally {
+      await new Promise((done) => server.close(done));
+    }
+    const blob = await search(blobDevice(await openAsBlob(path)));
+    expect(blob).toEqual(local);
   });
 });
