@@ -29,7 +29,12 @@ export function run(command, args, options = {}) {
   });
 }
 
-/** The entries of the directory `root`, itself first, as `manifest` would print them (without `device`). */
+/**
+ * The entries of the directory `root`, itself first, as `manifest` would print them (without `device`).
+ *
+ * @param {string} root
+ * @param {{ hash?: boolean, skip?: readonly string[] }} options
+ */
 export function kernelView(root, { hash = true, skip = [] } = {}) {
   const entries = [];
   const base = Buffer.from(root);

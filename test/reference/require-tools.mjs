@@ -7,7 +7,6 @@ const TOOLS = {
   sfdisk: "fdisk",
   sgdisk: "gdisk",
   mount: "mount",
-  losetup: "mount",
   blockdev: "util-linux",
   getfattr: "attr",
   setfacl: "acl",
@@ -16,6 +15,8 @@ const TOOLS = {
   "grub-emu": "grub-emu",
   "/usr/lib/grub-xen/grub-x86_64-xen.bin": "grub-xen-host",
   script: "bsdutils",
+  strace: "strace",
+  losetup: "mount",
 };
 
 const folders = [...new Set([...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin"])];

@@ -95,8 +95,8 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
       const kept = Math.min(count, maxPages);
       makeRoom(kept);
       for (let n = 0; n < count; n += 1) {
-        // A copy, so that one kept page does not keep the whole run in memory.
-        const page = count === 1 ? data : data.slice(n * pageSize, (n + 1) * pageSize);
+        // A copy, so that one kept page does not keep the whole run in memory; `slice` of a Node Buffer makes none.
+        const page = count === 1 ? data : new Uint8Array(data.subarray(n * pageSize, (n + 1) * pageSize));
         if (n >= count - kept) pages.set(first + n, { data: page, used: false });
         loading.get(first + n)?.resolve(page);
         loading.delete(first + n);

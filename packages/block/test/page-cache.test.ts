@@ -238,6 +238,10 @@ describe("eviction", () => {
     const cached = cachedDevice(fakeDevice(data), lone);
     await Promise.all([cached.read(0, 1), cached.read(KIB, 1)]);
     expect(cached.peek?.(0, 1)?.buffer.byteLength).toBe(KIB);
+    const buffers: BlockDevice = { size: 10 * KIB, read: async (_, length) => Buffer.alloc(length) };
+    const other = cachedDevice(buffers, lone);
+    await Promise.all([other.read(0, 1), other.read(KIB, 1)]);
+    expect(other.peek?.(0, 1)?.buffer.byteLength).toBe(KIB);
   });
 });
 

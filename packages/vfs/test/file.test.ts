@@ -157,7 +157,13 @@ describe("readFile", () => {
   test("a large one, in pieces of a mebibyte", async () => {
     const sizes: number[] = [];
     const inode = await open(fs, "/large");
-    const watched = { ...inode, read: (at: number, length: number) => (sizes.push(length), inode.read(at, length)) };
+    const watched = {
+      ...inode,
+      read(at: number, length: number) {
+        sizes.push(length);
+        return inode.read(at, length);
+      },
+    };
     expect(Buffer.compare(await readFile(watched), large)).toBe(0);
     expect(sizes).toEqual([MIB, MIB, 12_345]);
   });

@@ -237,6 +237,17 @@ describe("hostile links", () => {
   });
 });
 
+test("the caller may look names up itself; links are walked through it too", async () => {
+  const asked: string[] = [];
+  const found = await resolve(memoryFs(tree), "/to-d/g", {
+    lookup: (directory, name, signal) => {
+      asked.push(text(name));
+      return directory.lookup(name, signal);
+    },
+  });
+  expect([text(found!.path), asked]).toEqual(["/d/g", ["to-d", "d", "g"]]);
+});
+
 test("a name may be any bytes", async () => {
   const name = Uint8Array.of(0xff, 0x0a, 0x20);
   const fs = memoryFs({ dir: [[name, file("odd")]] });

@@ -1,5 +1,5 @@
 /** `length` bytes of which no two pages are alike: a xorshift sequence. */
-export function pattern(length: number, seed = 1): Uint8Array {
+export function pattern(length: number, seed = 1): Uint8Array<ArrayBuffer> {
   let state = seed;
   return Uint8Array.from({ length }, () => {
     state ^= state << 13;

@@ -25,6 +25,13 @@ test.each([
 ])("peek at %d + %d answers nothing and does not throw", (offset, length) => {
   expect(device.peek?.(offset, length)).toBeUndefined();
 });
+test("readers never meet a Node Buffer, whose slice is no copy", async () => {
+  const device = bufferDevice(Buffer.from([1, 2, 3]));
+  const read = await device.read(0, 3);
+  expect([read.constructor, device.peek?.(0, 3)?.constructor]).toEqual([Uint8Array, Uint8Array]);
+  read.slice()[0] = 9;
+  expect((await device.read(0, 1))[0]).toBe(1);
+});
 test("an aborted signal", async () => {
   await expect(device.read(0, 1, AbortSignal.abort())).rejects.toMatchObject({ code: "aborted" });
 });

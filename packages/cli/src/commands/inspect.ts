@@ -101,7 +101,7 @@ function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, In
     for (const [index, partition] of disk.partitions.partitions.entries()) {
       const last = index === disk.partitions.partitions.length - 1;
       const device = partitionDevice(disk.name, partition);
-      const type = `${partition.type.name ?? partition.type.id}${partition.active ? ", active" : ""}`;
+      const type = `${partition.type.name ?? partition.type.id}${partition.active ? " *" : ""}`;
       row(`${last ? "└─" : "├─"}(${device})`, partition.length, type, device);
     }
   }
