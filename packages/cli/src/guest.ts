@@ -1,5 +1,6 @@
 import {
   type BlockDevice,
+  bufferDevice,
   cachedDevice,
   findingFromError,
   type ImageError,
@@ -33,8 +34,8 @@ export interface Disk {
   readonly name: string;
   /** As it was given. */
   readonly image: string;
-  /** The container, and what its headers say. */
-  readonly container: DiskImage;
+  /** The container, and what its headers say; undefined when it cannot be opened, which is a finding. */
+  readonly container: DiskImage | undefined;
   /** The disk that the guest sees, behind a cache. */
   readonly device: BlockDevice;
   readonly partitions: Partitions;
@@ -114,15 +115,17 @@ async function openDisk(
   const stats: ReadStats = { reads: 0, bytes: 0 };
   const budget = Math.max(1 << 20, Math.min(64 << 20, Math.floor(limits.memory / 8 / count)));
   const report: Report = (entry) => out.log.report({ ...entry, device: entry.device ?? name });
-  const container = await openHostImage(image, {
-    options: imageOptions(options),
-    report,
-    watch,
-    files,
-    stats,
-    cacheBudget: budget / 2,
-  });
-  const device = cachedDevice(container.device, { budget });
+  const around = { options: imageOptions(options), report, watch, files, stats, cacheBudget: budget / 2 };
+  let container: DiskImage | undefined;
+  try {
+    container = await openHostImage(image, around);
+  } catch (cause) {
+    const error = imageErrorOnly(cause);
+    // A host that fails or a limit ends the run; a damaged container only its own disk, when there are others.
+    if (count === 1 || error.code === "io" || error.code === "limit") throw error;
+    report(findingFromError(error));
+  }
+  const device = cachedDevice(container?.device ?? bufferDevice(new Uint8Array(0)), { budget });
   let partitions: Partitions = { tables: [], partitions: [], gaps: [] };
   try {
     partitions = await readPartitions(device, { report });

@@ -13,6 +13,8 @@ export interface SparseOptions {
   readonly flags?: number;
   /** Stream optimized: grains in zlib streams with markers, the directory at the end. */
   readonly compressed?: boolean;
+  /** What is stored for a compressed grain instead of its own stream. */
+  readonly streams?: ReadonlyMap<number, Uint8Array>;
 }
 
 export interface SparseLayout {
@@ -60,7 +62,7 @@ export function buildSparse(options: SparseOptions): SparseLayout {
       file.bytes(at, new Uint8Array(grainSize)).bytes(at, data);
       return;
     }
-    const packed = deflateSync(data);
+    const packed = options.streams?.get(grain) ?? deflateSync(data);
     file
       .le(at, 8, (grain * grainSize) / SECTOR)
       .le(at + 8, 4, packed.length)

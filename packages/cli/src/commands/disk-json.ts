@@ -18,12 +18,13 @@ export function fsJson(fs: FileSystem | undefined): Record<string, unknown> | nu
 }
 
 /** What the container says of itself; names are text from the image. */
-function containerJson({ info }: DiskImage): Record<string, unknown> {
+function containerJson(container: DiskImage | undefined): Record<string, unknown> {
+  const { info } = container ?? {};
   return {
-    subformat: info.subformat ?? null,
-    clusterSize: info.clusterSize ?? null,
-    references: info.references.map(({ kind, names, format }) => ({ kind, names, format: format ?? null })),
-    snapshots: info.snapshots.map(({ id, name, timeMs, virtualSize }) => ({
+    subformat: info?.subformat ?? null,
+    clusterSize: info?.clusterSize ?? null,
+    references: (info?.references ?? []).map(({ kind, names, format }) => ({ kind, names, format: format ?? null })),
+    snapshots: (info?.snapshots ?? []).map(({ id, name, timeMs, virtualSize }) => ({
       id,
       name,
       timeNs: String(BigInt(timeMs) * 1_000_000n),
@@ -41,7 +42,7 @@ export function diskJson(disk: Disk, extra: Extra): Record<string, unknown> {
   return {
     device: disk.name,
     image: disk.image,
-    format: disk.container.format,
+    format: disk.container?.format ?? null,
     ...containerJson(disk.container),
     bytes: disk.device.size,
     sectorSize: tables[0]?.sectorSize ?? disk.device.sectorSize ?? 512,
