@@ -1,10 +1,11 @@
-import type { BlockDevice, Report } from "@guestprobe/block";
+import { type BlockDevice, ImageError, type Report } from "@guestprobe/block";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import type { ChecksumSink } from "./checksum.js";
 import { decodeGroupDesc, descriptorBlock, type GroupDesc } from "./group-desc.js";
 import { type DecodedInode, decodeInode, isUnused } from "./inode.js";
+import { ext4_super_block } from "./layout.js";
 import { Lru } from "./lru.js";
-import { failure } from "./place.js";
+import { placeOf } from "./place.js";
 import type { Superblock } from "./superblock.js";
 
 /** Group descriptors kept: about 100 bytes each. */
@@ -55,7 +56,8 @@ export class Volume implements ChecksumSink {
   async inodeOffset(ino: number, signal: AbortSignal | undefined): Promise<number> {
     const { sb } = this;
     if (!Number.isInteger(ino) || ino < 1 || ino > sb.inodesCount) {
-      throw failure("not-found", `there is no inode ${ino}, only 1 to ${sb.inodesCount}`);
+      const place = placeOf(ext4_super_block, "s_inodes_count", sb.offset);
+      throw new ImageError("not-found", `there is no inode ${ino}, only 1 to ${sb.inodesCount}`, place);
     }
     const { inodeTable } = await this.group(Math.floor((ino - 1) / sb.inodesPerGroup), signal);
     return inodeTable * sb.blockSize + ((ino - 1) % sb.inodesPerGroup) * sb.inodeSize;
