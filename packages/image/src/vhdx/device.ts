@@ -48,8 +48,8 @@ function describeParent(metadata: VhdxMetadata): ParentReference {
   const valuesOf = (keys: readonly string[]) => keys.flatMap((key) => metadata.parent.get(key) ?? []);
   const identities = valuesOf(LINKAGES).map(normalise);
   const names = valuesOf(PATHS).filter((name) => name !== "");
-  // With no path the parent is still known by its identifier.
-  return { kind: "backing", names: names.length > 0 ? names : identities.slice(0, 1), format: "vhdx", identities };
+  // With no path the parent is still known by its identifier, and with neither it is a file all the same.
+  return { kind: "backing", names: names.length > 0 ? names : [identities[0] ?? ""], format: "vhdx", identities };
 }
 
 /** "{...}" in either case, as a linkage is written, without the braces. */
