@@ -1,7 +1,14 @@
 /** The same guest disk in every subformat that qemu-img writes: the command's answers must not differ. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { guestprobe } from "../lib/cli.js";
-import { buildGuestDisk, qemuImg, qemuInfo, run, workspace } from "./image-disk.js";
+import { filled, utf16le } from "../lib/image-builder/bytes.js";
+import { buildQcow2 } from "../lib/image-builder/qcow2.js";
+import { buildVhd } from "../lib/image-builder/vhd.js";
+import { buildVhdx } from "../lib/image-builder/vhdx.js";
+import { descriptorText } from "../lib/image-builder/vmdk.js";
+import { buildGuestDisk, MiB, noise, qemuImg, qemuInfo, run, workspace } from "./image-disk.js";
 
 const work = workspace("image-cli");
 let raw = "";
@@ -95,6 +102,33 @@ describe("answers about a disk in a container", () => {
     };
     const missing = findings.find((finding) => finding.code === "image-file-missing");
     expect(missing?.next.join()).toContain("--backing FILE");
+  });
+
+  it("the host opens nothing that an image names, in any format", async () => {
+    const canary = work.path("canary");
+    writeFileSync(canary, noise(65536, 5));
+    const parent = { uniqueId: filled(16, 1), name: canary, locators: [{ code: "W2ku", data: utf16le(canary) }] };
+    const images: Readonly<Record<string, Uint8Array | string>> = {
+      "names.qcow2": buildQcow2({ size: MiB, backing: canary }).file,
+      "names.vhd": buildVhd({ size: 4 * MiB, kind: "differencing", parent }).file,
+      "names.vhdx": buildVhdx({ size: MiB, parent: { absolute_win32_path: canary, relative_path: "canary" } }),
+      "names.vmdk": descriptorText({ extents: [`RW 128 FLAT "${canary}" 0`, 'RW 128 SPARSE "canary"'] }),
+    };
+    for (const [name, content] of Object.entries(images)) {
+      const path = work.path(name);
+      writeFileSync(path, content);
+      const traced = (...args: string[]): string => {
+        const trace = work.path("trace");
+        run("sh", "-c", '"$@" >/dev/null 2>&1 || true', "sh", "strace", "-f", "-o", trace, "-e", "trace=file", ...args);
+        return readFileSync(trace, "utf8");
+      };
+      const program = [process.execPath, fileURLToPath(new URL("../../packages/cli/dist/main.js", import.meta.url))];
+      const alone = traced(...program, "inspect", path);
+      expect(alone).toContain(path);
+      expect(alone).not.toContain("canary");
+      // The same trace shows the file once it is allowed: the proof can fail.
+      expect(traced(...program, "inspect", "--allow-backing", work.folder, path)).toContain(canary);
+    }
   });
 
   it("a folder that is allowed is not left, by name or by link", async () => {

@@ -24,6 +24,11 @@ export function run(tool: string, ...args: string[]): string {
   return execFileSync(tool, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], maxBuffer: 64 << 20 });
 }
 
+/** A tool that takes its orders from standard input. */
+export function feed(input: string, tool: string, ...args: string[]): void {
+  execFileSync(tool, args, { input, stdio: ["pipe", "ignore", "pipe"] });
+}
+
 export const qemuImg = (...args: string[]): string => run("qemu-img", ...args);
 
 /** Bytes that do not compress, the same in every run. */
@@ -65,7 +70,7 @@ export function buildGuestDisk(work: Workspace): string {
   writeFileSync(disk, "");
   truncateSync(disk, 64 * MiB);
   const table = "label: gpt\nlabel-id: 11111111-2222-3333-4444-555555555555\nstart=2048, type=linux\n";
-  execFileSync("sfdisk", ["--quiet", disk], { input: table, stdio: ["pipe", "ignore", "pipe"] });
+  feed(table, "sfdisk", "--quiet", disk);
   run("mke2fs", "-q", "-t", "ext4", "-d", tree, "-E", `offset=${MiB}`, disk, `${62 * 1024}`);
   return disk;
 }

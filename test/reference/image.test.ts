@@ -19,6 +19,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import {
   buildGuestDisk,
   Files,
+  feed,
   hashDevice,
   hashFile,
   MiB,
@@ -328,6 +329,40 @@ describe("formats that are recognised and not read", () => {
   });
 });
 
+describe("a disk of 10 TiB", () => {
+  const TiB = 2 ** 40;
+  it.each([
+    ["qcow2", "qcow2", []],
+    ["qcow2", "qcow2", ["-o", "cluster_size=2M"]],
+    ["vhdx", "vhdx", []],
+    ["vdi", "vdi", []],
+  ] as const)("%s costs no more than the tables in use: %s %j", async (format, driver, options) => {
+    const path = work.path(`huge-${options.join("")}.${driver}`);
+    // The tool writes no VDI of more than 2 TiB less a little.
+    const size = format === "vdi" ? 1 * TiB : 10 * TiB;
+    qemuImg("create", "-q", "-f", driver, ...options, path, String(size));
+    const places = Array.from({ length: 8 }, (_, n) => Math.floor((size / 8) * n) + 12 * MiB);
+    for (const [index, at] of places.entries())
+      run("qemu-io", "-f", driver, "-c", `write -P ${index + 1} ${at} 64k`, path);
+    const counted = countReads(await files.open(path));
+    const image = await openImage(counted, { cacheBudget: MiB });
+    expect(image.virtualSize).toBe(size);
+    for (let round = 0; round < 3; round += 1) {
+      for (const [index, at] of places.entries()) {
+        const data = await image.device.read(at, 65536);
+        expect(data.every((byte) => byte === index + 1)).toBe(true);
+        expect((await image.device.read(at + 2 * 1024 * MiB, 4096)).every((byte) => byte === 0)).toBe(true);
+      }
+    }
+    // Three rounds of eight pieces; what remains is headers and pages of tables.
+    expect(counted.stats.bytes - 3 * 8 * 65536).toBeLessThan(MiB);
+    const mapped = await image.device.map?.(0, size);
+    const data = (mapped ?? []).filter((range) => range.kind === "data");
+    expect(data).toHaveLength(8);
+    rmSync(path);
+  });
+});
+
 describe("a disk of 20 GiB", () => {
   /** Reads what a search reads first: partition table, superblock, group descriptors, root directory, /boot/grub. */
   async function search(file: BlockDevice): Promise<{ found: boolean; bytes: number }> {
@@ -344,7 +379,7 @@ describe("a disk of 20 GiB", () => {
     const disk = work.path("large.raw");
     writeFileSync(disk, "");
     truncateSync(disk, 20 * 1024 * MiB);
-    execFileSync("sfdisk", ["--quiet", disk], { input: "label: gpt\nstart=2048, type=linux\n" });
+    feed("label: gpt\nstart=2048, type=linux\n", "sfdisk", "--quiet", disk);
     const blocks = String((20 * 1024 - 2) * 1024);
     run("mke2fs", "-q", "-t", "ext4", "-d", work.path("tree"), "-E", `offset=${MiB}`, disk, `${blocks}k`);
     const path = work.path("large.qcow2");
