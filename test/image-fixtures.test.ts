@@ -1,12 +1,37 @@
 import { createHash } from "node:crypto";
-import { type BlockDevice, blobDevice, bufferDevice, FindingLog, type MappedRange } from "@guestprobe/block";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type BlockDevice, blobDevice, bufferDevice, FindingLog, type MappedRange, openHttp } from "@guestprobe/block";
 import { openImage, type ResolveFile } from "@guestprobe/image";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { imageFixtures, unpackImage } from "./lib/image-fixtures.js";
 
-const SOURCES: readonly (readonly [string, (data: Uint8Array) => BlockDevice])[] = [
+/** Files by path, served in ranges from this process. */
+const served = new Map<string, Uint8Array>();
+const server = createServer((request, response) => {
+  const data = served.get(request.url ?? "");
+  const [, first, last] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? "") ?? [];
+  if (data === undefined || first === undefined) return response.writeHead(400).end();
+  const part = data.subarray(Number(first), Number(last) + 1);
+  response.writeHead(206, {
+    "Content-Range": `bytes ${first}-${Number(first) + part.length - 1}/${data.length}`,
+    "Content-Length": part.length,
+  });
+  return response.end(part);
+});
+beforeAll(() => new Promise<void>((done) => server.listen(0, "127.0.0.1", done)));
+afterAll(() => new Promise((done) => server.close(done)));
+
+function overHttp(data: Uint8Array): Promise<BlockDevice> {
+  const path = `/${served.size}`;
+  served.set(path, data);
+  return openHttp(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`);
+}
+
+const SOURCES: readonly (readonly [string, (data: Uint8Array) => BlockDevice | Promise<BlockDevice>])[] = [
   ["buffer", (data) => bufferDevice(data)],
   ["blob", (data) => blobDevice(new Blob([data as Uint8Array<ArrayBuffer>]))],
+  ["server", overHttp],
 ];
 
 /** Read in pieces that fit no cluster size. */
@@ -35,7 +60,7 @@ describe.each(SOURCES)("images as qemu-img wrote them, from a %s", (_, source) =
       return expected.files.includes(file) ? source(unpackImage(file)) : undefined;
     };
     const options = { resolve, report: log.report };
-    const image = await openImage(source(unpackImage(name)), options);
+    const image = await openImage(await source(unpackImage(name)), options);
     expect(log.findings).toEqual([]);
     expect(asked).toEqual(expected.files);
     expect(image).toMatchObject({ format: expected.format, virtualSize: expected.virtualSize });
@@ -46,7 +71,7 @@ describe.each(SOURCES)("images as qemu-img wrote them, from a %s", (_, source) =
     if (expected.data !== null)
       expect(dataOf((await image.device.map?.(0, image.virtualSize)) ?? [])).toEqual(expected.data);
     if (expected.snapshot === null) return;
-    const snapshot = await openImage(source(unpackImage(name)), { ...options, snapshot: expected.snapshot.name });
+    const snapshot = await openImage(await source(unpackImage(name)), { ...options, snapshot: expected.snapshot.name });
     expect(await sha256(snapshot.device)).toBe(expected.snapshot.sha256);
   });
 });

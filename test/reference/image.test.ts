@@ -69,7 +69,7 @@ const CASES: readonly Case[] = [
   { name: "raw", format: "raw", driver: "raw", convert: [], unmapped: true },
   qcow2("default"),
   qcow2("version 2", "-o", "compat=0.10"),
-  ...[512, 1024, 4096, 16384, 65536, 262144, 1048576, 2097152].map((size) =>
+  ...Array.from({ length: 13 }, (_, bits) => 512 * 2 ** bits).map((size) =>
     qcow2(`clusters of ${size}`, "-o", `cluster_size=${size}`),
   ),
   qcow2("zlib compressed", "-c"),
@@ -85,6 +85,7 @@ const CASES: readonly Case[] = [
   qcow2("lazy refcounts", "-o", "lazy_refcounts=on"),
   qcow2("refcounts of 1 bit", "-o", "refcount_bits=1"),
   qcow2("preallocated metadata", "-o", "preallocation=metadata"),
+  qcow2("preallocated in full", "-o", "preallocation=full"),
   { name: "VHD dynamic", format: "vhd", driver: "vpc", convert: ["-o", "force_size=on"] },
   { name: "VHD dynamic by geometry", format: "vhd", driver: "vpc", convert: [], rounded: true },
   {
@@ -116,6 +117,7 @@ const CASES: readonly Case[] = [
       unmapped: subformat.endsWith("Flat"),
     }),
   ),
+  { name: "VMDK version 6", format: "vmdk", driver: "vmdk", convert: ["-o", "compat6=on"] },
   {
     name: "VMDK with zeroed grains",
     format: "vmdk",

@@ -59,8 +59,7 @@ export function failer(format: string, structure: Layout, base: number): Failer 
         return decode();
       } catch (error) {
         if (!isImageError(error) || error.offset !== undefined) throw error;
-        const field = error.field?.slice(error.field.lastIndexOf(".") + 1);
-        throw new ImageError(error.code, error.reason, { ...place(field), cause: error });
+        throw new ImageError(error.code, error.reason, { ...place(error.field), cause: error });
       }
     },
   };
