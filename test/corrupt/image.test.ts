@@ -241,10 +241,52 @@ const sealFooters: Seal = (file) => {
   sealVhd(file, dynamic.footer, "footer");
 };
 const HUGE = 1n << 63n;
+const extended = buildQcow2({
+  size: MiB,
+  clusterBits: 14,
+  extendedL2: true,
+  clusters: new Map([[0, { kind: "zero" }]]),
+});
+const extendedEntry = extended.l2[0]!;
+const version2 = buildQcow2({ size: MiB, version: 2, clusters: new Map([[0, { kind: "zero" }]]) });
 const bomb = deflateRawSync(new Uint8Array(64 * MiB));
 const bombGrain = deflateSync(new Uint8Array(64 * MiB));
 
 const LIES: readonly Lie[] = [
+  { name: "qcow2: a zero cluster in version 2", file: version2.file, code: "corrupt", offset: version2.l2[0]! },
+  { name: "qcow2: the zero bit of an extended entry", file: extended.file, code: "corrupt", offset: extendedEntry },
+  {
+    name: "qcow2: a subcluster that is data and zero",
+    file: patched(extended.file, (f) =>
+      f.be(extendedEntry, 8, extended.data).be(extendedEntry + 8, 8, (1n << 32n) | 1n),
+    ),
+    code: "corrupt",
+    offset: extendedEntry,
+  },
+  {
+    name: "qcow2: subclusters of no cluster",
+    file: patched(extended.file, (f) => f.be(extendedEntry, 8, 0).be(extendedEntry + 8, 8, 1)),
+    code: "corrupt",
+    offset: extendedEntry,
+  },
+  {
+    name: "qcow2: extended L2 in clusters of 8 KiB",
+    file: patched(extended.file, (f) => f.be(20, 4, 13)),
+    code: "corrupt",
+    offset: 20,
+  },
+  {
+    name: "qcow2: zstd without its feature bit",
+    file: patched(qcow.file, (f) => f.be(104, 1, 1)),
+    code: "corrupt",
+    offset: 104,
+  },
+  {
+    name: "qcow2: a compression type that is not known",
+    file: patched(qcow.file, (f) => f.be(104, 1, 2)),
+    code: "unsupported",
+    offset: 104,
+  },
   {
     name: "qcow2: an L2 table that is the L1 table",
     file: patched(qcow.file, (f) => f.be(l1, 8, l1)),

@@ -3,7 +3,7 @@ import { openImage } from "@guestprobe/image";
 import { describe, expect, it } from "vitest";
 import { filled } from "../../../test/lib/image-builder/bytes.js";
 import { buildQcow2 } from "../../../test/lib/image-builder/qcow2.js";
-import { failureOf, openBytes, shelf } from "./lib.js";
+import { disk, expectBytes, failureOf, openBytes, shelf } from "./lib.js";
 
 const over = (backing: string, backingFormat?: string) =>
   buildQcow2({ size: 1 << 20, backing, ...(backingFormat === undefined ? {} : { backingFormat }) }).file;
@@ -18,6 +18,16 @@ describe("chains of backing files", () => {
     expect(image.backing?.backing?.backing?.format).toBe("raw");
   });
 
+  it("an image that is larger than its backing file has zeros past its end", async () => {
+    const { image } = await openBytes(over("base", "raw"), shelf({ base: filled(70_000, 4) }));
+    expectBytes(await image.device.read(0, 1 << 20), disk(1 << 20, [[0, filled(70_000, 4)]]));
+    const ranges = await image.device.map?.(0, 1 << 20);
+    expect(ranges).toEqual([
+      { offset: 0, length: 70_000, kind: "data" },
+      { offset: 70_000, length: (1 << 20) - 70_000, kind: "hole" },
+    ]);
+  });
+
   it("a backing file that the header calls raw is not looked into", async () => {
     const inner = over("/etc/passwd");
     const files = shelf({ base: inner });
@@ -29,7 +39,13 @@ describe("chains of backing files", () => {
   it("a chain that leads back to itself is cut there", async () => {
     const self = bufferDevice(over("self"));
     const findings: string[] = [];
-    const image = await openImage(self, { resolve: async () => self, report: (entry) => findings.push(entry.code) });
+    let asked = 0;
+    const resolve = async () => {
+      asked += 1;
+      return self;
+    };
+    const image = await openImage(self, { resolve, report: (entry) => findings.push(entry.code) });
+    expect(asked).toBe(1);
     expect(findings).toEqual(["image-file-unreadable"]);
     expect(await failureOf(image.device.read(0, 1))).toMatchObject({ code: "io" });
   });

@@ -137,6 +137,17 @@ describe("clusters", () => {
     expectBytes(await image.device.read(700, 16000), expected.slice(700, 16700));
   });
 
+  it("external data file: its first cluster lies at byte 0, and only the copied bit tells it from none", async () => {
+    const built = buildQcow2({ size: 1 << 20, incompatible: 4, clusters: new Map([[0, data(1)]]) });
+    const view = new DataView(built.file.buffer);
+    view.setBigUint64(built.l2[0]!, 1n << 63n);
+    view.setBigUint64(built.l2[0]! + 8, 0n);
+    // Header extension at byte 112: type, length, the name.
+    built.file.set([0x44, 0x41, 0x54, 0x41, 0, 0, 0, 1, 0x64], 112);
+    const { image } = await openBytes(built.file, shelf({ d: filled(131072, 6) }));
+    expectBytes(await image.device.read(0, 131072), disk(131072, [[0, filled(65536, 6)]]));
+  });
+
   it("allocation names the image and the byte that each run comes from", async () => {
     const clusters = new Map<number, Cluster>([
       [1, data(1, 65536)],

@@ -98,6 +98,19 @@ describe("sparse extents", () => {
     expect((await image.device.read(4096 * 4096, 1))[0]).toBe(9);
   });
 
+  it("seSparse: from the 4096th stored grain on, the number's upper part counts", async () => {
+    const built = buildSeSparse(MiB, new Map([[0, filled(4096, 1)]]));
+    // One directory sector and one table of 64 sectors after two headers: grains start at the next multiple of 8 sectors.
+    const grainsAt = 72 * 512;
+    const file = disk(grainsAt + 4099 * 4096, [
+      [0, built],
+      [grainsAt + 4098 * 4096, filled(4096, 7)],
+    ]);
+    // Grain 4098: 2 in bits 48 to 59, 1 from bit 0 on.
+    new DataView(file.buffer).setBigUint64(3 * 512, (3n << 60n) | (2n << 48n) | 1n, true);
+    expectBytes(await (await openBytes(file)).image.device.read(0, 4096), filled(4096, 7));
+  });
+
   it("a file that a text-mode transfer changed is told so", async () => {
     const { file } = buildSparse({ capacity: 4 * MiB });
     file[73] = 13;

@@ -27,7 +27,6 @@ import {
 
 /** The header in force, checked by itself. */
 export interface VhdxHeader {
-  readonly sequence: bigint;
   readonly dataWriteGuid: string;
   /** Undefined when the log is empty. */
   readonly logGuid: Uint8Array | undefined;
@@ -47,10 +46,15 @@ export function checksumHolds(data: Uint8Array, at: number): boolean {
   return sum === viewOf(data).getUint32(at, true);
 }
 
-/** @throws ImageError `corrupt`, `unsupported`; undefined is answered where there is no sound header. */
-export function decodeHeader(data: Uint8Array, base: number): VhdxHeader | undefined {
+/** The sequence number of a header; undefined when it is not sound. */
+function soundSequence(data: Uint8Array): bigint | undefined {
   if (data.length < VHDX_HEADER.$size || decodeText(data.subarray(0, 4)) !== "head") return undefined;
   if (!checksumHolds(data, VHDX_HEADER.$fields.Checksum.offset)) return undefined;
+  return VHDX_HEADER.SequenceNumber(viewOf(data), 0);
+}
+
+/** Decodes a sound header. Throws `corrupt`, `unsupported`. */
+function decodeHeader(data: Uint8Array, base: number): VhdxHeader {
   const view = viewOf(data);
   const fail = failer("vhdx", VHDX_HEADER, base);
   return fail.guard(() => {
@@ -67,7 +71,6 @@ export function decodeHeader(data: Uint8Array, base: number): VhdxHeader | undef
       if (logLength === 0 || logLength % MIB !== 0) throw fail.corrupt("LogLength", `is ${logLength}`);
     }
     return {
-      sequence: VHDX_HEADER.SequenceNumber(view, 0),
       dataWriteGuid: formatGuid(VHDX_HEADER.DataWriteGuid(view, 0)),
       logGuid: empty ? undefined : logGuid,
       logOffset,
@@ -88,20 +91,22 @@ export async function readHeader(file: BlockDevice, context: LayerContext): Prom
     throw new ImageError("not-this-format", 'the file does not start with "vhdxfile"', { format: "vhdx", offset: 0 });
   }
   const copies = await Promise.all(HEADERS_AT.map((base) => readUpTo(file, base, VHDX_HEADER.$size, signal)));
-  const headers = copies.map((data, index) => decodeHeader(data, HEADERS_AT[index]!));
-  const sound = headers.filter((header) => header !== undefined);
-  const first = sound[0];
-  if (first === undefined) {
+  const headers = copies.map((data, index) => ({ data, base: HEADERS_AT[index]!, sequence: soundSequence(data) }));
+  let current: { data: Uint8Array; base: number; sequence: bigint } | undefined;
+  for (const { data, base, sequence } of headers) {
+    if (sequence !== undefined && sequence > (current?.sequence ?? -1n)) current = { data, base, sequence };
+  }
+  if (current === undefined) {
     const place = failer("vhdx", VHDX_HEADER, HEADERS_AT[0]!).place("Checksum");
     throw new ImageError("bad-checksum", "neither header is sound", place);
   }
-  for (const [index, header] of headers.entries()) {
+  for (const { data, base, sequence } of headers) {
     // A file that was never updated twice may have one header of zeros.
-    if (header !== undefined || isZero(copies[index]!)) continue;
-    const place = failer("vhdx", VHDX_HEADER, HEADERS_AT[index]!).place("Checksum");
+    if (sequence !== undefined || isZero(data)) continue;
+    const place = failer("vhdx", VHDX_HEADER, base).place("Checksum");
     context.report(finding(IMAGE_CHECKSUM, "one of the two headers is damaged: the other is used", place));
   }
-  return sound.reduce((best, header) => (header.sequence > best.sequence ? header : best), first);
+  return decodeHeader(current.data, current.base);
 }
 
 /** Where the block allocation table and the metadata lie. */
