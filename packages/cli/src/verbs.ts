@@ -43,7 +43,21 @@ export const COMMON_OPTIONS: readonly OptionSpec[] = [
 /** Options of every verb that opens images. */
 const IMAGE_OPTIONS: readonly OptionSpec[] = [
   { flags: "--as <names>", description: "names of the disks, as xvda1,xvda2 or hd0 (default xvda,xvdb,...)" },
-  { flags: "--input-format <format>", description: "format of the images, instead of probing", choices: ["raw"] },
+  {
+    flags: "--input-format <format>",
+    description: "format of the images, instead of probing",
+    choices: ["raw", "qcow2", "vhd", "vpc", "vhdx", "vmdk", "vdi"],
+  },
+  {
+    flags: "--backing <file>",
+    description: "a file that an image names: its backing file, an extent, a data file",
+    repeatable: true,
+  },
+  {
+    flags: "--allow-backing <dir>",
+    description: "files that images name may be opened in this folder",
+    repeatable: true,
+  },
 ];
 
 /** Options of every verb that reads file systems. */
