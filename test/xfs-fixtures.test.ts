@@ -1,4 +1,4 @@
-import { bufferDevice, cachedDevice, decodeText, FindingLog } from "@guestprobe/block";
+import { bufferDevice, cachedDevice, decodeText, FindingLog, type ImageError } from "@guestprobe/block";
 import { open, walkAll } from "@guestprobe/vfs";
 import { conformanceCases, type ExpectedVolume } from "@guestprobe/vfs/conformance";
 import { xfs } from "@guestprobe/xfs";
@@ -34,6 +34,25 @@ for (const fixture of fixtures("xfs")) {
         }
         expect(files).toBe(expected.entries.length);
       }
+    });
+
+    it("by number: what is in use, and nothing else", async () => {
+      const fs = await opened;
+      const inodeSize = fixture.name === "v4-512" ? 256 : 512;
+      const used = new Set<string>();
+      for (let ino = 0; ino < fs.size / inodeSize; ino += 1) {
+        const code = await fs.inode(ino).then(
+          () => undefined,
+          (error: ImageError) => error.code,
+        );
+        if (code === undefined) used.add(String(ino));
+        else expect([ino, code]).toEqual([ino, "not-found"]);
+      }
+      const known = new Set(expected.entries.flatMap(({ ino }) => (ino == null ? [] : [ino])));
+      for (const ino of known) expect(used.has(ino), ino).toBe(true);
+      // And the two that hold the free space of the realtime section. Files of a copied folder have one name each; for
+      // the dirty image, whose inodes GRUB does not number, the names are those of its files too.
+      expect(used.size).toBe((known.size || expected.entries.length) + 2);
     });
 
     it("extended attributes", async () => {
