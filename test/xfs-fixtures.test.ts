@@ -1,8 +1,9 @@
-import { bufferDevice, cachedDevice, decodeText, FindingLog, type ImageError } from "@guestprobe/block";
+import { bufferDevice, cachedDevice, crc32c, decodeText, FindingLog, type ImageError } from "@guestprobe/block";
+import { viewOf } from "@guestprobe/block/struct";
 import { open, walkAll } from "@guestprobe/vfs";
 import { conformanceCases, type ExpectedVolume } from "@guestprobe/vfs/conformance";
 import { xfs } from "@guestprobe/xfs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import { fixtures } from "./lib/fixtures.js";
 import { sha256 } from "./lib/sha256.js";
 
@@ -83,3 +84,25 @@ for (const fixture of fixtures("xfs")) {
     });
   });
 }
+
+test("xfs: a metadata directory is named, and read by its number", async () => {
+  const image = fixtures("xfs")
+    .find(({ name }) => name === DIRTY)!
+    .image();
+  const view = viewOf(image);
+  view.setUint32(216, view.getUint32(216) | 0x100);
+  // Its root: here any directory will do.
+  const grub = (await open(await xfs.open(bufferDevice(image), { checksums: "ignore" }), "/boot/grub")).stat.ino;
+  view.setBigUint64(264, BigInt(grub));
+  view.setUint32(224, 0);
+  view.setUint32(224, crc32c(image.subarray(0, 512)), true);
+  const fs = await xfs.open(bufferDevice(image), { checksums: "require" });
+  expect(fs.features).toContain("METADIR");
+  let files = 0;
+  for await (const { error } of walkAll(fs)) {
+    expect(error).toBeUndefined();
+    files += 1;
+  }
+  expect(files).toBe(5);
+  expect((await fs.inode(grub)).stat.type).toBe("dir");
+});
