@@ -1,4 +1,5 @@
 import type { ErrorCode, FindingKind } from "@guestprobe/block";
+import { BTRFS_FINDINGS } from "@guestprobe/btrfs";
 import { EXT_FINDINGS } from "@guestprobe/ext";
 import { GRUB_SEARCH_FINDINGS } from "@guestprobe/grub";
 import { PARTITION_FINDINGS } from "@guestprobe/partition";
@@ -115,6 +116,7 @@ export const EXPLANATIONS: ReadonlyMap<string, FindingKind> = new Map(
     ...PARTITION_FINDINGS,
     ...EXT_FINDINGS,
     ...XFS_FINDINGS,
+    ...BTRFS_FINDINGS,
     ...GRUB_SEARCH_FINDINGS,
   ].map((each) => [each.code, each]),
 );

@@ -8,6 +8,7 @@ import {
   type Report,
 } from "@guestprobe/block";
 import { type FileDevice, openFile } from "@guestprobe/block/node";
+import { isBtrfs } from "@guestprobe/btrfs";
 import { GrubSearch, type GrubVersion } from "@guestprobe/grub";
 import { type Partition, type Partitions, readPartitions } from "@guestprobe/partition";
 import {
@@ -67,6 +68,8 @@ export interface Guest {
   readonly volumes: readonly Volume[];
   /** The file system of a volume; undefined where there is none or it cannot be opened, which is a finding. */
   fileSystem(volume: Volume): Promise<FileSystem | undefined>;
+  /** Whether the file system of a volume spans several, and this is not the first of them: it is listed there. */
+  isFurtherMember(volume: Volume): Promise<boolean>;
   /** Why `fileSystem` answered undefined, if an error was in the way. */
   failure(volume: Volume): ImageError | undefined;
   /**
@@ -140,11 +143,14 @@ function makeGuest(
   const opened = new Map<Volume, Promise<FileSystem | undefined>>();
   const failures = new Map<Volume, ImageError>();
 
+  const others = (volume: Volume): readonly Volume[] => volumes.filter((other) => other !== volume);
   const openVolume = async (volume: Volume): Promise<FileSystem | undefined> => {
     const report: Report = (entry) => out.log.report({ ...entry, device: volume.device });
     try {
       return await openFileSystem(volume.block, FORMATS, {
         report,
+        members: others(volume).map(({ block }) => block),
+        ...(options.subvol === undefined ? {} : { subvol: options.subvol as string }),
         ...(realtime === undefined ? {} : { realtime }),
         ...(options.journal === undefined ? {} : { journal: options.journal as "ignore" | "replay" }),
         ...(options.checksums === undefined ? {} : { checksums: options.checksums as ChecksumPolicy }),
@@ -165,6 +171,14 @@ function makeGuest(
       const known = opened.get(volume) ?? openVolume(volume);
       opened.set(volume, known);
       return known;
+    },
+    async isFurtherMember(volume: Volume): Promise<boolean> {
+      const fs = await guest.fileSystem(volume);
+      if (fs === undefined || !isBtrfs(fs)) return false;
+      // The volume itself is member 0, the others follow in the order in which they were given.
+      const members = [volume, ...others(volume)];
+      const own = fs.devices.flatMap(({ index }) => (index === undefined ? [] : [members[index]]));
+      return volumes.find((candidate) => own.includes(candidate)) !== volume;
     },
     failure: (volume: Volume) => failures.get(volume),
     /** GRUB's order; what GRUB does not list comes last. */
