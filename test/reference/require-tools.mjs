@@ -23,6 +23,11 @@ const TOOLS = {
   script: "bsdutils",
   strace: "strace",
   losetup: "mount",
+  "qemu-img": "qemu-utils",
+  "qemu-io": "qemu-utils",
+  xz: "xz-utils",
+  zstd: "zstd",
+  bzip2: "bzip2",
 };
 
 const folders = [...new Set([...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin"])];

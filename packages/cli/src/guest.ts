@@ -1,7 +1,7 @@
 import {
   type BlockDevice,
+  bufferDevice,
   cachedDevice,
-  countReads,
   findingFromError,
   type ImageError,
   type ReadStats,
@@ -10,6 +10,7 @@ import {
 import { type FileDevice, openFile } from "@guestprobe/block/node";
 import { isBtrfs } from "@guestprobe/btrfs";
 import { GrubSearch, type GrubVersion } from "@guestprobe/grub";
+import type { DiskImage } from "@guestprobe/image";
 import { type Partition, type Partitions, readPartitions } from "@guestprobe/partition";
 import {
   type ChecksumPolicy,
@@ -23,6 +24,7 @@ import { nameDisks } from "./disk-names.js";
 import { UsageError } from "./exit.js";
 import { FORMATS } from "./formats.js";
 import type { Limits, Watch } from "./limits.js";
+import { imageOptions, openHostImage } from "./open-image.js";
 import { imageErrorOnly, type Output } from "./output/output.js";
 import { findPlace } from "./place.js";
 import type { Options } from "./verbs.js";
@@ -33,10 +35,12 @@ export interface Disk {
   readonly name: string;
   /** As it was given. */
   readonly image: string;
-  readonly format: "raw";
+  /** The container, and what its headers say; undefined when it cannot be opened, which is a finding. */
+  readonly container: DiskImage | undefined;
+  /** The disk that the guest sees, behind a cache. */
   readonly device: BlockDevice;
   readonly partitions: Partitions;
-  /** What was read of the file, below the cache. */
+  /** What was read of the files, below the cache. */
   readonly stats: ReadStats;
 }
 
@@ -94,10 +98,7 @@ export async function openGuest(images: readonly string[], options: Options, aro
   try {
     const disks: Disk[] = [];
     for (const [index, image] of images.entries()) {
-      // Reads that block: nothing else runs in this process, and the thread pool would cost twenty times a warm read.
-      const file = await openFile(image, { blocking: true });
-      files.push(file);
-      disks.push(await openDisk(names[index]!, image, file, images.length, around));
+      disks.push(await openDisk(names[index]!, image, images.length, files, options, around));
     }
     let realtime: BlockDevice | undefined;
     if (options.rt !== undefined) {
@@ -115,21 +116,32 @@ export async function openGuest(images: readonly string[], options: Options, aro
 async function openDisk(
   name: string,
   image: string,
-  file: FileDevice,
   count: number,
+  files: FileDevice[],
+  options: Options,
   { out, limits, watch }: Surroundings,
 ): Promise<Disk> {
   const stats: ReadStats = { reads: 0, bytes: 0 };
   const budget = Math.max(1 << 20, Math.min(64 << 20, Math.floor(limits.memory / 8 / count)));
-  const device = cachedDevice(watch.guard(countReads(file, stats)), { budget });
   const report: Report = (entry) => out.log.report({ ...entry, device: entry.device ?? name });
+  const around = { options: imageOptions(options), report, watch, files, stats, cacheBudget: budget / 2 };
+  let container: DiskImage | undefined;
+  try {
+    container = await openHostImage(image, around);
+  } catch (cause) {
+    const error = imageErrorOnly(cause);
+    // A host that fails or a limit ends the run; a damaged container only its own disk, when there are others.
+    if (count === 1 || error.code === "io" || error.code === "limit") throw error;
+    report(findingFromError(error));
+  }
+  const device = cachedDevice(container?.device ?? bufferDevice(new Uint8Array(0)), { budget });
   let partitions: Partitions = { tables: [], partitions: [], gaps: [] };
   try {
     partitions = await readPartitions(device, { report });
   } catch (cause) {
     report(findingFromError(imageErrorOnly(cause)));
   }
-  return { name, image, format: "raw", device, partitions, stats };
+  return { name, image, container, device, partitions, stats };
 }
 
 function makeGuest(

@@ -53,7 +53,7 @@ export const inspect: Run = async (context, words, options) => {
     const known =
       disk.partitions.partitions.length > 0 || volumes.some((volume) => isRecognised(found.get(volume.device)));
     recognised ||= known;
-    if (known || volumes.some((volume) => guest.failure(volume))) continue;
+    if (known || disk.container === undefined || volumes.some((volume) => guest.failure(volume))) continue;
     const table = disk.partitions.tables.length > 0 ? "an empty partition table" : "no partition table";
     const why = disk.device.size === 0 ? "the image is empty" : `${table} and no file system that is known`;
     out.log.report(finding(NOTHING_RECOGNISED, why, { device: disk.name, offset: 0 }));
@@ -148,7 +148,7 @@ function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, In
     const kinds = disk.partitions.tables.map((each) =>
       each.role === "main" ? each.kind : `${each.role} ${each.kind}`,
     );
-    row(`(${disk.name})`, disk.device.size, [disk.format, ...kinds].join(", "), disk.name);
+    row(`(${disk.name})`, disk.device.size, [disk.container?.format ?? "unreadable", ...kinds].join(", "), disk.name);
     for (const [index, partition] of disk.partitions.partitions.entries()) {
       const last = index === disk.partitions.partitions.length - 1;
       const device = partitionDevice(disk.name, partition);
