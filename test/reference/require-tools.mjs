@@ -6,6 +6,8 @@ const TOOLS = {
   debugfs: "e2fsprogs",
   sfdisk: "fdisk",
   sgdisk: "gdisk",
+  "mkfs.btrfs": "btrfs-progs",
+  btrfstune: "btrfs-progs",
   mount: "mount",
   blockdev: "util-linux",
   "mkfs.xfs": "xfsprogs",
