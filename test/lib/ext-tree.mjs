@@ -92,6 +92,8 @@ export function writeTree(root, { blockSize = 4096, attributes = true, big = 3 <
 
   mkdirSync(at("many"));
   for (let n = 0; n < 300; n += 1) writeFileSync(at("many", `file number ${n}`), `${n}\n`);
+  // Bytes above 127: their hash depends on whether they count as signed.
+  for (let n = 0; n < 100; n += 1) writeFileSync(at("many", `\u00fcber \u00e4 ${n}`), "");
 
   mkdirSync(at("deep"));
   let path = at("deep");

@@ -1,11 +1,22 @@
 /** ext: what the kernel shows of real volumes, against what the reader shows. */
-import { closeSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cachedDevice, FindingLog, toHex } from "@guestprobe/block";
+import { cachedDevice, countReads, FindingLog, toHex } from "@guestprobe/block";
 import { openFile } from "@guestprobe/block/node";
-import { ext } from "@guestprobe/ext";
-import { type FileSystem, type OpenOptions, resolve, walkAll } from "@guestprobe/vfs";
+import { ext, verifyBitmaps } from "@guestprobe/ext";
+import * as layout from "@guestprobe/ext/layout";
+import { type FileSystem, filePieces, type OpenOptions, resolve, walkAll } from "@guestprobe/vfs";
 import { conformanceCases, readEntry } from "@guestprobe/vfs/conformance";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeExt, makeFilledExt, UUID } from "../lib/ext-images.mjs";
@@ -163,6 +174,7 @@ describe("manifest equals the kernel's view", () => {
         // The manifest was compared above.
         for (const one of cases.filter((entry) => !entry.name.startsWith("every path"))) await one.run(fs);
         expect(await volumeFacts(fs)).toEqual(dumpe2fs(image));
+        expect(await verifyBitmaps(device, { report: log.report })).toBe(0);
       });
       expect(log.findings).toEqual([]);
       rmSync(image);
@@ -187,6 +199,93 @@ function dumpe2fs(image: string) {
 async function volumeFacts(fs: FileSystem) {
   return { features: [...fs.features].sort(), blockSize: fs.blockSize, size: fs.size };
 }
+
+describe("layout offsets", () => {
+  test("superblock and inode fields, set by debugfs by their names, change where the tables say", () => {
+    const image = join(folder, "layout.img");
+    makeExt(image, 8 * MIB, ["-t", "ext4", "-b", "1024", "-O", "^metadata_csum,64bit"]);
+    const at = 1024 * Number(/Inode table at (\d+)/.exec(run("dumpe2fs", [image]))![1]) + 256;
+    const copy = join(folder, "layout-copy.img");
+    const edit = (command: string): Buffer => {
+      run("cp", [image, copy]);
+      run("debugfs", ["-w", "-R", command, copy], { env: { ...process.env, E2FSPROGS_FAKE_TIME: "1700000000" } });
+      return readFileSync(copy);
+    };
+    // What debugfs changes whenever it writes: the time, for one.
+    const before = edit("ssv mnt_count 0");
+    const check = (table: object, base: number, name: string, command: string) => {
+      const { offset, size } = (table as Record<string, { offset: number; size: number }>)[name]!;
+      const data = edit(command);
+      const changed: number[] = [];
+      for (let n = 0; n < 1024; n += 1) if (data[base + n] !== before[base + n]) changed.push(n);
+      expect.soft(changed, command).not.toEqual([]);
+      for (const n of changed) expect.soft(n >= offset && n < offset + size, `${command}: byte ${n}`).toBe(true);
+    };
+    for (const [name, { size }] of Object.entries(layout.ext4_super_block.$fields)) {
+      const known = SUPERBLOCK_NAMES[name] ?? name.slice(2);
+      if (known === "" || size > 4) continue;
+      check(layout.ext4_super_block.$fields, 1024, name, `ssv ${known} ${SUPERBLOCK_VALUES[name] ?? "0x55"}`);
+    }
+    check(layout.ext4_super_block.$fields, 1024, "s_volume_name", "ssv volume_name other");
+    check(layout.ext4_super_block.$fields, 1024, "s_uuid", "ssv uuid 11111111-2222-3333-4444-555555555555");
+    check(layout.ext4_super_block.$fields, 1024, "s_hash_seed", "ssv hash_seed 11111111-2222-3333-4444-555555555555");
+    for (const name of INODE_FIELDS) check(layout.ext4_inode.$fields, at, `i_${name}`, `sif <2> ${name} 0x55`);
+    check(layout.ext4_inode.$fields, at, "i_atime", "sif <2> atime_lo 0x55");
+    check(layout.ext4_inode.$fields, at, "i_block", "sif <2> block[IND] 0x55");
+    for (const name of GROUP_FIELDS) {
+      const field = name === "flags" || name === "checksum" ? `bg_${name}` : `bg_${name}_lo`;
+      check(layout.ext4_group_desc.$fields, 2048, field, `set_block_group 0 ${name} 0x55`);
+    }
+    rmSync(copy);
+    rmSync(image);
+  });
+});
+
+/** Where debugfs has another name than the kernel; "" where it has none, or would not write the volume back. */
+const SUPERBLOCK_NAMES: Record<string, string> = {
+  s_magic: "",
+  s_log_block_size: "",
+  s_mnt_count: "",
+  s_block_group_nr: "",
+  s_encrypt_algos: "encrypt_algos[0]",
+  s_wtime: "",
+  s_encoding_flags: "",
+  s_backup_bgs_0: "backup_bgs[0]",
+  s_backup_bgs_1: "backup_bgs[1]",
+  s_mmp_block_lo: "mmp_block",
+  s_mmp_block_hi: "",
+};
+/** What a field takes, where it does not take 0x55. */
+const SUPERBLOCK_VALUES: Record<string, string> = {
+  s_def_hash_version: "tea",
+};
+const INODE_FIELDS = [
+  "mode",
+  "size_lo",
+  "dtime",
+  "links_count",
+  "blocks_lo",
+  "flags",
+  "generation",
+  "file_acl_lo",
+  "extra_isize",
+  "ctime_extra",
+  "mtime_extra",
+  "atime_extra",
+  "crtime_extra",
+  "projid",
+];
+const GROUP_FIELDS = [
+  "block_bitmap",
+  "inode_bitmap",
+  "inode_table",
+  "free_blocks_count",
+  "free_inodes_count",
+  "used_dirs_count",
+  "flags",
+  "itable_unused",
+  "checksum",
+];
 
 describe("journal", () => {
   for (const [name, args, mount] of [
@@ -226,11 +325,12 @@ describe("journal", () => {
       const log = new FindingLog();
       await withVolume(dirty, { report: log.report }, (fs) => sameAsKernel(fs, plain));
       expect(log.findings.map(({ code }) => code)).toEqual(["ext-journal-dirty"]);
-      await withVolume(dirty, { journal: "replay", report: log.report }, async (fs) => {
+      const replayLog = new FindingLog();
+      await withVolume(dirty, { journal: "replay", report: replayLog.report }, async (fs) => {
         expect(fs.features).not.toContain("needs_recovery");
         await sameAsKernel(fs, recovered);
       });
-      expect(log.findings.map(({ code }) => code)).toEqual(["ext-journal-dirty"]);
+      expect(replayLog.findings.map(({ code }) => code)).toEqual(["ext-journal-dirty"]);
       for (const path of [image, dirty, copy]) rmSync(path);
     });
   }
@@ -269,12 +369,32 @@ describe("journal", () => {
       const recovered = withMount(copy, ["rw", "noatime"], (root: string) => kernelView(root));
       expect(recovered).not.toEqual(plain);
       const log = new FindingLog();
-      await withVolume(image, { report: log.report }, (fs) => sameAsKernel(fs, plain));
+      await withVolume(image, {}, (fs) => sameAsKernel(fs, plain));
       await withVolume(image, { journal: "replay", report: log.report }, (fs) => sameAsKernel(fs, recovered));
       expect(log.findings.map(({ code }) => code)).toEqual(["ext-journal-dirty"]);
       rmSync(image);
       rmSync(copy);
     }
+  });
+
+  test("fast commits are reported, and the last full transaction is shown", async () => {
+    const image = join(folder, "fast.img");
+    const dirty = join(folder, "dirty.img");
+    makeExt(image, 64 * MIB, ["-t", "ext4", "-b", "4096", "-O", "fast_commit"]);
+    withMount(image, ["rw", "commit=600"], (root: string) => {
+      writeFileSync(join(root, "full"), "in a full transaction\n");
+      run("sync", ["-f", root]);
+      writeFileSync(join(root, "full"), "in a fast commit, and longer\n");
+      run("sync", [join(root, "full")]);
+      writeFileSync(join(root, "full"), "in a second fast commit, longer still\n");
+      run("sync", [join(root, "full")]);
+      run("cp", ["--sparse=always", image, dirty]);
+    });
+    const log = new FindingLog();
+    await withVolume(dirty, { journal: "replay", report: log.report }, async (fs) => {
+      expect((await resolve(fs, "/full"))?.inode.stat.type).toBe("file");
+    });
+    expect(log.findings.map(({ code }) => code)).toEqual(["ext-journal-dirty", "ext-fast-commits"]);
   });
 
   test("an external journal is refused by name", async () => {
@@ -395,6 +515,23 @@ describe("large and odd volumes", () => {
     rmSync(image);
   });
 
+  test("a large file in one piece is read in large pieces", async () => {
+    const image = join(folder, "sequential.img");
+    makeFilledExt(image, 64 * MIB, ["-t", "ext4", "-b", "4096"], (root: string) => {
+      writeFileSync(join(root, "file"), pattern(16 * MIB, 5));
+    });
+    await using device = await openFile(image);
+    const counted = countReads(device);
+    const fs = await ext.open(cachedDevice(counted));
+    const file = (await resolve(fs, "/file"))!.inode;
+    const before = counted.stats.reads;
+    let size = 0;
+    for await (const piece of filePieces(file)) size += piece.length;
+    expect(size).toBe(16 * MIB);
+    // Sixteen pieces of 1 MiB; the file may be in a few runs.
+    expect(counted.stats.reads - before).toBeLessThanOrEqual(20);
+  });
+
   test("encrypted names and files, as the kernel shows them without the key", async () => {
     const image = join(folder, "encrypted.img");
     makeFilledExt(
@@ -429,7 +566,7 @@ describe("large and odd volumes", () => {
   });
 
   for (const blockSize of [8192, 16384, 32768, 65536]) {
-    test(`blocks of ${blockSize / 1024} KiB, which the kernel may not mount: as the folder given to mke2fs`, async () => {
+    test(`blocks of ${blockSize / 1024} KiB: as the folder given to mke2fs`, async () => {
       const source = join(folder, "source");
       mkdirSync(source);
       writeTree(source, { blockSize: 4096, attributes: false, big: 1_000_000 });
@@ -457,6 +594,38 @@ describe("large and odd volumes", () => {
       rmSync(image);
     });
   }
+
+  test("a copy of a group descriptor when the first is damaged", async () => {
+    for (const args of [
+      ["-t", "ext4", "-b", "1024"],
+      ["-t", "ext4", "-b", "1024", "-O", "meta_bg,^resize_inode"],
+    ]) {
+      const image = join(folder, "descriptor.img");
+      makeFilledExt(image, 64 * MIB, args, (root: string) => writeFileSync(join(root, "file"), "found again\n"));
+      const entries = withMount(image, ["ro"], (root: string) => kernelView(root));
+      const fd = openSync(image, "r+");
+      writeSync(fd, Buffer.alloc(64), 0, 64, 2048);
+      closeSync(fd);
+      const log = new FindingLog();
+      await withVolume(image, { report: log.report }, (fs) => sameAsKernel(fs, entries));
+      expect(log.findings.map(({ code }) => code)).toContain("ext-backup-descriptor");
+      rmSync(image);
+    }
+  });
+
+  test("bitmaps that do not match their checksums", async () => {
+    const image = join(folder, "bitmaps.img");
+    makeExt(image, 64 * MIB, ["-t", "ext4", "-b", "1024"]);
+    const at = 1024 * Number(/Block bitmap at (\d+)/.exec(run("dumpe2fs", [image]))![1]);
+    const fd = openSync(image, "r+");
+    writeSync(fd, Buffer.from([0x5a]), 0, 1, at + 100);
+    closeSync(fd);
+    await using device = await openFile(image);
+    const log = new FindingLog();
+    expect(await verifyBitmaps(device, { report: log.report })).toBe(1);
+    expect(log.findings).toMatchObject([{ code: "ext-bad-bitmap", offset: at }]);
+    rmSync(image);
+  });
 
   test("a superblock copy when the first is damaged", async () => {
     const image = join(folder, "backup.img");

@@ -1,9 +1,11 @@
 import type { ErrorCode, FindingKind } from "@guestprobe/block";
+import { BTRFS_FINDINGS } from "@guestprobe/btrfs";
 import { EXT_FINDINGS } from "@guestprobe/ext";
 import { GRUB_SEARCH_FINDINGS } from "@guestprobe/grub";
 import { IMAGE_FINDINGS } from "@guestprobe/image";
 import { PARTITION_FINDINGS } from "@guestprobe/partition";
 import { AMBIGUOUS_FILE_SYSTEM } from "@guestprobe/vfs";
+import { XFS_FINDINGS } from "@guestprobe/xfs";
 import { NOTHING_RECOGNISED } from "./commands/inspect.js";
 
 const kind = (
@@ -115,6 +117,8 @@ export const EXPLANATIONS: ReadonlyMap<string, FindingKind> = new Map(
     ...IMAGE_FINDINGS,
     ...PARTITION_FINDINGS,
     ...EXT_FINDINGS,
+    ...XFS_FINDINGS,
+    ...BTRFS_FINDINGS,
     ...GRUB_SEARCH_FINDINGS,
   ].map((each) => [each.code, each]),
 );

@@ -7,7 +7,8 @@ import {
   type ReadStats,
   type Report,
 } from "@guestprobe/block";
-import type { FileDevice } from "@guestprobe/block/node";
+import { type FileDevice, openFile } from "@guestprobe/block/node";
+import { isBtrfs } from "@guestprobe/btrfs";
 import { GrubSearch, type GrubVersion } from "@guestprobe/grub";
 import type { DiskImage } from "@guestprobe/image";
 import { type Partition, type Partitions, readPartitions } from "@guestprobe/partition";
@@ -71,6 +72,8 @@ export interface Guest {
   readonly volumes: readonly Volume[];
   /** The file system of a volume; undefined where there is none or it cannot be opened, which is a finding. */
   fileSystem(volume: Volume): Promise<FileSystem | undefined>;
+  /** Whether the file system of a volume spans several, and this is not the first of them: it is listed there. */
+  isFurtherMember(volume: Volume): Promise<boolean>;
   /** Why `fileSystem` answered undefined, if an error was in the way. */
   failure(volume: Volume): ImageError | undefined;
   /**
@@ -97,7 +100,13 @@ export async function openGuest(images: readonly string[], options: Options, aro
     for (const [index, image] of images.entries()) {
       disks.push(await openDisk(names[index]!, image, images.length, files, options, around));
     }
-    return makeGuest(disks, files, options, around);
+    let realtime: BlockDevice | undefined;
+    if (options.rt !== undefined) {
+      const file = await openFile(options.rt as string, { blocking: true });
+      files.push(file);
+      realtime = cachedDevice(around.watch.guard(file));
+    }
+    return makeGuest(disks, files, realtime, options, around);
   } catch (error) {
     await Promise.all(files.map((file) => file.close()));
     throw error;
@@ -138,6 +147,7 @@ async function openDisk(
 function makeGuest(
   disks: readonly Disk[],
   files: readonly FileDevice[],
+  realtime: BlockDevice | undefined,
   options: Options,
   { out }: Surroundings,
 ): Guest {
@@ -145,11 +155,15 @@ function makeGuest(
   const opened = new Map<Volume, Promise<FileSystem | undefined>>();
   const failures = new Map<Volume, ImageError>();
 
+  const others = (volume: Volume): readonly Volume[] => volumes.filter((other) => other !== volume);
   const openVolume = async (volume: Volume): Promise<FileSystem | undefined> => {
     const report: Report = (entry) => out.log.report({ ...entry, device: volume.device });
     try {
       return await openFileSystem(volume.block, FORMATS, {
         report,
+        members: others(volume).map(({ block }) => block),
+        ...(options.subvol === undefined ? {} : { subvol: options.subvol as string }),
+        ...(realtime === undefined ? {} : { realtime }),
         ...(options.journal === undefined ? {} : { journal: options.journal as "ignore" | "replay" }),
         ...(options.checksums === undefined ? {} : { checksums: options.checksums as ChecksumPolicy }),
       });
@@ -169,6 +183,14 @@ function makeGuest(
       const known = opened.get(volume) ?? openVolume(volume);
       opened.set(volume, known);
       return known;
+    },
+    async isFurtherMember(volume: Volume): Promise<boolean> {
+      const fs = await guest.fileSystem(volume);
+      if (fs === undefined || !isBtrfs(fs)) return false;
+      // The volume itself is member 0, the others follow in the order in which they were given.
+      const members = [volume, ...others(volume)];
+      const own = fs.devices.flatMap(({ index }) => (index === undefined ? [] : [members[index]]));
+      return volumes.find((candidate) => own.includes(candidate)) !== volume;
     },
     failure: (volume: Volume) => failures.get(volume),
     /** GRUB's order; what GRUB does not list comes last. */
@@ -214,11 +236,9 @@ export function grubSearch(
   const disks = guest.disks.map(({ name, device }) => ({ name, device }));
   return new GrubSearch(disks, {
     ...(version === undefined ? {} : { version }),
-    async openVolume(block, name) {
-      const volume = guest.volumes.find(
-        (candidate) => name === candidate.device || name === `lost ${candidate.device}`,
-      );
-      // A partition inside a partition: GRUB's lists go deeper than ours.
+    async openVolume(block, name, start) {
+      const volume = guest.volumes.find((candidate) => name === candidate.device && start === candidate.start);
+      // GRUB's lists go deeper than ours, into partitions inside partitions, and it reads damaged tables in its own way.
       if (volume === undefined) return openFileSystem(block, FORMATS);
       const fs = await guest.fileSystem(volume);
       const failure = guest.failure(volume);

@@ -75,6 +75,12 @@ const FS_OPTIONS: readonly OptionSpec[] = [
     choices: ["require", "report", "ignore"],
     default: "report",
   },
+  {
+    flags: "--subvol <which>",
+    description: "where a btrfs volume begins: top (as GRUB sees it), default (as Linux mounts it), an id, or a path",
+    default: "top",
+  },
+  { flags: "--rt <file>", description: "the realtime device of an XFS volume" },
 ];
 
 export const VERBS: readonly Verb[] = [

@@ -1,6 +1,6 @@
-import { ImageError } from "@guestprobe/block";
+import { crc32, ImageError } from "@guestprobe/block";
 import { capacityOf, checkLength, corrupt, tooLong, trailingBytes } from "./bound.js";
-import { crc32 } from "./checksum/crc32.js";
+
 import { type Inflated, inflatePortable, isTooLarge, nodeOptions, nodeZlib, owned } from "./inflate.js";
 import type { DecodeOptions, OutputBound } from "./types.js";
 

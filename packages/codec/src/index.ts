@@ -1,7 +1,13 @@
 export { MAX_OUTPUT } from "./bound.js";
+export { decodeBzip2 } from "./bzip2.js";
 export { decodeDeflate, decodeDeflatePortable } from "./deflate.js";
 export { decodeGzip, decodeGzipPortable } from "./gzip.js";
+export { decodeLz4Block, decodeLz4Legacy } from "./lz4.js";
+export { decodeLzmaAlone } from "./lzma.js";
 export { decodeLzo1x } from "./lzo1x.js";
-export type { Decode, DecodeOptions, OutputBound } from "./types.js";
+export { decodeLzop } from "./lzop.js";
+export { CODEC_NAMES, type CodecName, inlineDecompressor, loadDecoder } from "./registry.js";
+export type { Decode, DecodeOptions, Decompressor, OutputBound } from "./types.js";
+export { decodeXz } from "./xz/xz.js";
 export { decodeZlib, decodeZlibPortable } from "./zlib.js";
 export { loadZstd } from "./zstd.js";

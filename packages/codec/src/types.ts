@@ -1,3 +1,5 @@
+import type { CodecName } from "./registry.js";
+
 /**
  * How many bytes a stream may decode to. `exact`: that many, no more and no fewer. `max`: that many or fewer. Either is
  * hard: a decoder never allocates more output than this, whatever the stream claims.
@@ -23,3 +25,8 @@ export interface DecodeOptions {
  *   `invalid-argument` for a bound that is no size. Offsets count from the start of `src`.
  */
 export type Decode = (src: Uint8Array, bound: OutputBound, options?: DecodeOptions) => Uint8Array;
+
+/** Decodes somewhere: on this thread, or on others. The errors are those of `Decode`. */
+export interface Decompressor {
+  decode(codec: CodecName, src: Uint8Array, bound: OutputBound, options?: DecodeOptions): Promise<Uint8Array>;
+}

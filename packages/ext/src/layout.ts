@@ -1,5 +1,6 @@
 /**
- * On-disk structures of ext2, ext3 and ext4, little-endian throughout. Names and offsets are those of the Linux kernel's
+ * On-disk structures of ext2, ext3 and ext4, little-endian throughout. Names and offsets are those of the Linux
+ * kernel's
  * fs/ext4/ext4.h, ext4_extents.h and xattr.h, and of its documentation, "ext4 Data Structures and Algorithms".
  */
 import { bytes, LE, struct, u8, u16, u32 } from "@guestprobe/block/struct";
@@ -106,8 +107,8 @@ export const EXT4_OS_LINUX = 0;
 export const EXT4_OS_HURD = 1;
 /** `s_checksum_type`. */
 export const EXT4_CRC32C_CHKSUM = 1;
-/** `s_encoding_flags`: names that are not valid in the encoding are refused. */
-export const EXT4_ENC_STRICT_MODE_FL = 0x0001;
+/** `s_encoding`. */
+export const EXT4_ENC_UTF8_12_1 = 1;
 
 /** Block group descriptor: 32 bytes, or `s_desc_size` under 64bit (the fields from 0x20 on). */
 export const ext4_group_desc = struct("ext4_group_desc", 64, LE, {

@@ -10,7 +10,7 @@ export interface ParsedNumber {
  * is no digit, or the number is beyond what any disk has.
  */
 export function parseNumber(text: string, from = 0): ParsedNumber | undefined {
-  const match = /^[ \t\n\v\f\r]*(?:0x([0-9a-fA-F]+)|(0[0-7]+)|([0-9]+))/.exec(text.slice(from));
+  const match = /^[ \t\n\v\f\r]*(?:0x([0-9a-fA-F]+)|(?!0x)(?:(0[0-7]+)|([0-9]+)))/.exec(text.slice(from));
   if (match === null) return undefined;
   const [whole, hex, octal, decimal] = match;
   const value =

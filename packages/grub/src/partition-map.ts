@@ -27,6 +27,7 @@ export interface MapResult {
 /** Boot records of one extended chain, and entries of one GPT: GRUB has no bound, no real table comes near. */
 const MAX_RECORDS = 4096;
 const MAX_ENTRIES = 32_768;
+const MAX_ENTRY_BYTES = 4 << 20;
 const SECTOR = 512;
 const TWO_64 = 1n << 64n;
 /** MINIX: the one MBR type that GRUB looks for an MBR inside of. */
@@ -112,16 +113,12 @@ async function readEntries(
   const count = Math.min(gpt_header.NumberOfPartitionEntries(header, 0), MAX_ENTRIES);
   const entrySize = gpt_header.SizeOfPartitionEntry(header, 0);
   const start = wrap(header.getBigUint64(gpt_header.$fields.PartitionEntryLBA.offset, true) * scale);
-  // The module steps by the entry size within one sector of 512 bytes, then goes on at the next: entries that are
-  // larger, or do not divide 512, are not where it looks.
-  const perSector = entrySize === 0 ? count : Math.ceil(SECTOR / entrySize);
-  const place = (index: number): number => Math.floor(index / perSector) * SECTOR + (index % perSector) * entrySize;
-  const length = count === 0 ? 0 : place(count - 1) + gpt_entry.$size;
+  const length = count === 0 ? 0 : Math.min((count - 1) * entrySize, MAX_ENTRY_BYTES) + gpt_entry.$size;
   const data = start < BigInt(device.size) ? await tryRead(device, Number(start), length, signal) : new Uint8Array(0);
   const view = viewOf(data);
   const partitions: MapPartition[] = [];
   for (let index = 0; index < count; index += 1) {
-    const at = place(index);
+    const at = index * entrySize;
     if (at + gpt_entry.$size > data.length) return { partitions, error: "attempt to read outside of disk" };
     if (isZero(gpt_entry.PartitionTypeGUID(view, at))) continue;
     const first = view.getBigUint64(at + gpt_entry.$fields.StartingLBA.offset, true);

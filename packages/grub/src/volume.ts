@@ -5,8 +5,21 @@ import type { Gate } from "./gate/types.js";
 import { probeDriver } from "./probe.js";
 import type { GrubVersion } from "./versions.js";
 
-/** Opens the file system of a device; undefined where there is none. Given by the caller, who knows the readers. */
-export type OpenVolume = (device: BlockDevice, name: string) => Promise<FileSystem | undefined>;
+/**
+ * Opens the file system of a device; undefined where there is none. Given by the caller, who knows the readers.
+ *
+ * @param name GRUB's name of it. Where GRUB reads a table differently, two devices can have the same one.
+ * @param start Bytes from the start of its disk.
+ */
+export type OpenVolume = (device: BlockDevice, name: string, start: number) => Promise<FileSystem | undefined>;
+
+/** A device to open: one that GRUB lists, or one that it does not. */
+export interface VolumePlace {
+  readonly name: string;
+  readonly device: BlockDevice | undefined;
+  /** Bytes from the start of the disk. */
+  readonly start: number;
+}
 
 /** Why GRUB does not see what is there. */
 export interface Obstacle {
@@ -31,22 +44,33 @@ export interface Volume {
   readonly lookups: Map<string, Promise<Inode | undefined>>;
 }
 
+/** A device on which nothing is. */
+const NO_VOLUME: Volume = {
+  fs: undefined,
+  label: undefined,
+  uuid: undefined,
+  gate: undefined,
+  obstacle: undefined,
+  error: undefined,
+  lookups: new Map(),
+};
+
 /** Opens a volume and asks GRUB's drivers about it. */
 export async function openGrubVolume(
-  device: BlockDevice,
-  name: string,
+  { name, device, start }: VolumePlace,
   openVolume: OpenVolume,
   gates: readonly Gate[],
   version: GrubVersion,
   signal?: AbortSignal,
 ): Promise<Volume> {
+  if (device === undefined) return NO_VOLUME;
   const [claim, opened] = await Promise.all([
     probeDriver(device, gates, version, signal),
-    tryOpen(openVolume, device, name),
+    tryOpen(() => openVolume(device, name, start)),
   ]);
   const { fs, error } = opened;
   const { gate } = claim;
-  const volume = { fs, gate, label: undefined, uuid: undefined, obstacle: undefined, error, lookups: new Map() };
+  const volume: Volume = { ...NO_VOLUME, fs, gate, error, lookups: new Map() };
   if (fs === undefined) {
     // A refusal is GRUB's no, whatever we could have read; no driver at all is "nothing here".
     return { ...volume, error: claim.refusals.length > 0 ? undefined : error, label: claim.label, uuid: claim.uuid };
@@ -66,12 +90,10 @@ export async function openGrubVolume(
 }
 
 async function tryOpen(
-  openVolume: OpenVolume,
-  device: BlockDevice,
-  name: string,
+  open: () => Promise<FileSystem | undefined>,
 ): Promise<{ fs: FileSystem | undefined; error: ImageError | undefined }> {
   try {
-    return { fs: await openVolume(device, name), error: undefined };
+    return { fs: await open(), error: undefined };
   } catch (error) {
     if (!isImageError(error) || error.code === "aborted") throw error;
     return { fs: undefined, error };
@@ -111,13 +133,14 @@ export async function findFile(
   };
   try {
     const found = await resolve(fs, path, {
-      policy: as === "grub" ? GRUB_WALK : LINUX_WALK,
+      policy: as === "grub" ? (volume.gate?.walk ?? GRUB_WALK) : LINUX_WALK,
       ...(signal === undefined ? {} : { signal }),
       async lookup(directory, name) {
         refuses(directory, "directory");
         const inode = await remember(volume, directory, name, signal);
         if (inode?.stat.type === "symlink") refuses(inode, "symlink");
-        return inode;
+        const other = as === "grub" && inode !== undefined ? await volume.gate?.instead?.(inode, signal) : undefined;
+        return other ?? inode;
       },
     });
     if (found?.inode.stat.type !== "file") return { answer: "miss" };

@@ -1,5 +1,7 @@
+import { btrfsGate } from "./btrfs.js";
 import { ext2Gate } from "./ext2.js";
 import type { Gate } from "./types.js";
+import { xfsGate } from "./xfs.js";
 
 /**
  * GRUB's file-system drivers in the order in which they are asked, the last loaded first; taken from the module order of
@@ -40,6 +42,6 @@ export const DRIVER_ORDER: readonly string[] = [
 ];
 
 /** The drivers whose rules are known here, in GRUB's order. */
-export const GATES: readonly Gate[] = [ext2Gate].sort(
+export const GATES: readonly Gate[] = [btrfsGate, ext2Gate, xfsGate].sort(
   (a, b) => DRIVER_ORDER.indexOf(a.driver) - DRIVER_ORDER.indexOf(b.driver),
 );
