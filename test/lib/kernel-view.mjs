@@ -29,7 +29,12 @@ export function run(command, args, options = {}) {
   });
 }
 
-/** The entries of the directory `root`, itself first, as `manifest` would print them (without `device`). */
+/**
+ * The entries of the directory `root`, itself first, as `manifest` would print them (without `device`).
+ *
+ * @param {string} root
+ * @param {{ hash?: boolean, skip?: readonly string[] }} options
+ */
 export function kernelView(root, { hash = true, skip = [] } = {}) {
   const entries = [];
   const base = Buffer.from(root);
@@ -82,9 +87,10 @@ function textPair(key, data) {
   return Buffer.from(text).equals(data) ? { [key]: text } : { [key]: text, [`${key}Hex`]: data.toString("hex") };
 }
 
+const buffer = Buffer.allocUnsafe(1 << 20);
+
 function hashFile(path) {
   const hash = createHash("sha256");
-  const buffer = Buffer.allocUnsafe(1 << 20);
   const fd = openSync(path, "r");
   try {
     for (let got = readSync(fd, buffer); got > 0; got = readSync(fd, buffer)) hash.update(buffer.subarray(0, got));

@@ -3,7 +3,22 @@
  * /boot (ext2), a root (ext4) and, in an extended partition, an older system (ext3) that still has a menu.lst.
  * Needs mke2fs (e2fsprogs) and sfdisk (fdisk).
  */
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync, openSync, writeSync, closeSync, readdirSync, lutimesSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  lutimesSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -45,7 +60,14 @@ function minimalXenElf() {
   const segment = (at, type, offset, size, vaddr) => {
     elf.writeUInt32LE(type, at);
     elf.writeUInt32LE(5, at + 4);
-    for (const [field, value] of [[8, offset], [16, vaddr], [24, vaddr], [32, size], [40, size], [48, 4]]) {
+    for (const [field, value] of [
+      [8, offset],
+      [16, vaddr],
+      [24, vaddr],
+      [32, size],
+      [40, size],
+      [48, 4],
+    ]) {
       elf.writeBigUInt64LE(BigInt(value), at + field);
     }
   };
@@ -80,7 +102,18 @@ const VOLUMES = [
   {
     start: 4096,
     sectors: 8192,
-    args: ["-t", "ext4", "-b", "4096", "-O", "^has_journal", "-L", "root", "-U", "11111111-2222-4333-8444-555555555502"],
+    args: [
+      "-t",
+      "ext4",
+      "-b",
+      "4096",
+      "-O",
+      "^has_journal",
+      "-L",
+      "root",
+      "-U",
+      "11111111-2222-4333-8444-555555555502",
+    ],
     files: {
       "boot/grub/grub.cfg": grubCfg("/dev/xvda2"),
       "boot/xen/pvboot-x86_64.elf": ELF,
@@ -128,9 +161,26 @@ start=14336, size=8192, type=83
     const image = join(scratch, `volume${index}.img`);
     writeFileSync(image, "");
     truncateSync(image, volume.sectors * SECTOR);
-    run("mke2fs", ["-q", "-F", "-E", `root_owner=0:0,hash_seed=${"0".repeat(8)}-0000-4000-8000-000000000000`, "-m", "0", "-N", "64", "-d", tree, ...volume.args, image], {
-      env: { ...process.env, E2FSPROGS_FAKE_TIME: String(TIME) },
-    });
+    run(
+      "mke2fs",
+      [
+        "-q",
+        "-F",
+        "-E",
+        `root_owner=0:0,hash_seed=${"0".repeat(8)}-0000-4000-8000-000000000000`,
+        "-m",
+        "0",
+        "-N",
+        "64",
+        "-d",
+        tree,
+        ...volume.args,
+        image,
+      ],
+      {
+        env: { ...process.env, E2FSPROGS_FAKE_TIME: String(TIME) },
+      },
+    );
     writeSync(file, readFileSync(image), 0, undefined, volume.start * SECTOR);
   }
   closeSync(file);

@@ -7,6 +7,7 @@ const TOOLS = {
   sfdisk: "fdisk",
   sgdisk: "gdisk",
   mount: "mount",
+  blockdev: "util-linux",
   getfattr: "attr",
   setfacl: "acl",
   "grub-fstest": "grub-common",
@@ -14,6 +15,8 @@ const TOOLS = {
   "grub-emu": "grub-emu",
   "/usr/lib/grub-xen/grub-x86_64-xen.bin": "grub-xen-host",
   script: "bsdutils",
+  strace: "strace",
+  losetup: "mount",
 };
 
 const folders = [...new Set([...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin"])];

@@ -44,13 +44,27 @@ export interface BlockDevice {
  * @throws ImageError `past-end`, or `invalid-argument` for a negative or fractional range.
  */
 export function checkRange(size: number, offset: number, length: number): void {
-  if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length) || offset < 0 || length < 0) {
+  // Whole numbers above 2^53 are pointers that lie, not mistakes of the caller: they pass the end of any device.
+  if (!Number.isInteger(offset) || !Number.isInteger(length) || offset < 0 || length < 0) {
     throw new ImageError("invalid-argument", `${length} bytes from byte ${offset} is not a range`);
   }
   if (offset + length > size) {
     throw new ImageError("past-end", `${length} bytes from byte ${offset} pass the end of a device of ${size} bytes`, {
       offset,
     });
+  }
+}
+
+/**
+ * Zeroed memory for `length` bytes.
+ *
+ * @throws ImageError `limit` where the platform has no such array, instead of its RangeError.
+ */
+export function allocate(length: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(length);
+  } catch (cause) {
+    throw new ImageError("limit", `no memory for ${length} bytes at once`, { cause });
   }
 }
 

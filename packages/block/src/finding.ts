@@ -1,4 +1,5 @@
 import { describePlace, type ErrorPlace, type ImageError } from "./errors.js";
+import { toHex } from "./text.js";
 
 export type Severity = "error" | "warning" | "note";
 
@@ -55,7 +56,7 @@ export function findingFromError(
 }
 
 /**
- * Collects findings: the same code at the same place once, and no more than `limit` of one code, so that a hostile
+ * Collects findings: one that says the same of the same place once, and no more than `limit` of one code, so that a hostile
  * image cannot fill memory with them. `suppressed` counts what was dropped, by code.
  */
 export class FindingLog {
@@ -70,7 +71,8 @@ export class FindingLog {
   }
 
   readonly report: Report = (entry) => {
-    const key = `${entry.code}\n${entry.device ?? ""}\n${describePlace(entry)}\n${entry.path ?? ""}\n${entry.line ?? ""}`;
+    const { code, device, format, path, line, message } = entry;
+    const key = JSON.stringify([code, device, format, describePlace(entry), path && toHex(path), line, message]);
     if (this.#seen.has(key)) return;
     const count = this.#perCode.get(entry.code) ?? 0;
     if (count >= this.#limit) {

@@ -1,5 +1,5 @@
 export { crc32, crc32c, crc32cRaw } from "./crc.js";
-export { type BlockDevice, type ByteRange, checkRange, type MappedRange, readUpTo } from "./device.js";
+export { allocate, type BlockDevice, type ByteRange, checkRange, type MappedRange, readUpTo } from "./device.js";
 export {
   describePlace,
   ERROR_CODES,

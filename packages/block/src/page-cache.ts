@@ -1,12 +1,16 @@
-import { type BlockDevice, checkRange } from "./device.js";
+import { allocate, type BlockDevice, checkRange } from "./device.js";
 import { ImageError, throwIfAborted } from "./errors.js";
+import { isPowerOfTwo } from "./u64.js";
 
 export interface PageCacheOptions {
   /** Bytes in a page; a power of two from 512. Default 16 KiB: small for a probe, few calls for a walk. */
   readonly pageSize?: number;
   /** Bytes of pages kept; at least one page. Default 32 MiB. */
   readonly budget?: number;
-  /** Most bytes that one read fetches past what was asked for when reads go on in sequence. Default 1 MiB. */
+  /**
+   * Most bytes that one read fetches past what was asked for when reads go on in sequence. Default 1 MiB, and never
+   * more than half the budget: pages read ahead must not push each other out before they are used.
+   */
   readonly readAhead?: number;
   /** Reads of this many bytes or more pass by the cache. Default 256 KiB. */
   readonly bypass?: number;
@@ -26,7 +30,7 @@ interface Load {
 
 /** How many sequential readers are told apart: a walk reads an inode table, directories and files in turn. */
 const STREAMS = 8;
-/** Most bytes in one read of merged pages. */
+/** Most bytes in one read of merged pages, what is read ahead not counted. */
 const MAX_RUN = 4 << 20;
 
 /** A device with a page cache in front of it. */
@@ -47,12 +51,14 @@ export interface CachedDevice extends BlockDevice {
 export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}): CachedDevice {
   const pageSize = options.pageSize ?? 16 << 10;
   const budget = options.budget ?? 32 << 20;
-  const maxAhead = Math.floor((options.readAhead ?? 1 << 20) / pageSize);
+  const readAhead = options.readAhead ?? 1 << 20;
   const bypass = options.bypass ?? 256 << 10;
-  if (pageSize < 512 || !Number.isInteger(Math.log2(pageSize)) || budget < pageSize) {
+  // Written so that NaN is refused too.
+  if (!(pageSize >= 512 && isPowerOfTwo(pageSize) && budget >= pageSize && readAhead >= 0 && bypass >= 0)) {
     throw new ImageError("invalid-argument", `a page cache of ${budget} bytes in pages of ${pageSize} bytes`);
   }
   const maxPages = Math.floor(budget / pageSize);
+  const maxAhead = Math.floor(Math.min(readAhead / pageSize, maxPages / 2));
   const lastPage = Math.ceil(device.size / pageSize) - 1;
   const pages = new Map<number, Page>();
   const loading = new Map<number, Load>();
@@ -60,24 +66,38 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
   /** For each sequential reader: the page it would read next, and how many pages were read ahead last time. */
   let streams: { next: number; ahead: number }[] = [];
 
-  const keep = (index: number, data: Uint8Array): void => {
-    pages.set(index, { data, used: false });
-    if (pages.size <= maxPages) return;
+  /** Drops the oldest page not used since eviction last passed by; those before it go to the end of the line. */
+  const evict = (): void => {
     for (const [oldest, page] of pages) {
       pages.delete(oldest);
-      if (!page.used) break;
-      pages.set(oldest, { data: page.data, used: false });
+      if (!page.used) return;
+      page.used = false;
+      pages.set(oldest, page);
     }
+  };
+
+  /** Before a run is kept, not page by page: its own first pages would be the ones to go when all others are in use. */
+  const makeRoom = (count: number): void => {
+    while (pages.size > maxPages - count) evict();
+  };
+
+  /** Any object with `size` and `read` may be the device: bytes that it leaves out must not show as a short page. */
+  const fetch = async (offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> => {
+    const data = await device.read(offset, length, signal);
+    if (data.length === length) return data;
+    throw new ImageError("io", `${data.length} bytes came back where ${length} were asked for`, { offset });
   };
 
   const loadRun = async (first: number, count: number): Promise<void> => {
     const start = first * pageSize;
     try {
-      const data = await device.read(start, Math.min(count * pageSize, device.size - start));
+      const data = await fetch(start, Math.min(count * pageSize, device.size - start));
+      const kept = Math.min(count, maxPages);
+      makeRoom(kept);
       for (let n = 0; n < count; n += 1) {
-        // A copy, so that one kept page does not keep the whole run in memory.
-        const page = count === 1 ? data : data.slice(n * pageSize, (n + 1) * pageSize);
-        keep(first + n, page);
+        // A copy, so that one kept page does not keep the whole run in memory; `slice` of a Node Buffer makes none.
+        const page = count === 1 ? data : new Uint8Array(data.subarray(n * pageSize, (n + 1) * pageSize));
+        if (n >= count - kept) pages.set(first + n, { data: page, used: false });
         loading.get(first + n)?.resolve(page);
         loading.delete(first + n);
       }
@@ -128,7 +148,7 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
   };
 
   const peek = (offset: number, length: number): Uint8Array | undefined => {
-    if (offset < 0 || length < 0 || offset + length > device.size) return undefined;
+    if (!Number.isInteger(offset) || !Number.isInteger(length) || offset < 0 || length < 0) return undefined;
     const index = Math.floor(offset / pageSize);
     const start = offset - index * pageSize;
     const page = pages.get(index);
@@ -149,7 +169,7 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
     const loaded = await Promise.all(parts);
     const start = offset - first * pageSize;
     if (loaded.length === 1) return loaded[0]!.subarray(start, start + length);
-    const result = new Uint8Array(length);
+    const result = allocate(length);
     let at = 0;
     for (const [n, data] of loaded.entries()) {
       const from = n === 0 ? start : 0;
@@ -164,14 +184,14 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
     checkRange(device.size, offset, length);
     throwIfAborted(signal);
     if (length === 0) return new Uint8Array(0);
-    if (length >= bypass) return device.read(offset, length, signal);
+    if (length >= bypass) return fetch(offset, length, signal);
     let result: Uint8Array;
     try {
       // The load may be shared: this reader's signal ends its own wait, not the others' read.
       result = await abortable(readPages(offset, length), signal);
     } catch {
       throwIfAborted(signal);
-      return device.read(offset, length, signal);
+      return fetch(offset, length, signal);
     }
     return result;
   };
@@ -214,6 +234,8 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
     const stop = (): void => reject(new ImageError("aborted", "the operation was aborted", { cause: signal.reason }));
+    // A signal that fired before says so no more.
+    if (signal.aborted) stop();
     signal.addEventListener("abort", stop, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
   });

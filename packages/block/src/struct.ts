@@ -1,4 +1,4 @@
-import { ImageError } from "./errors.js";
+import { type ErrorPlace, ImageError } from "./errors.js";
 import { joinU64 } from "./u64.js";
 
 /** Byte order of a structure. */
@@ -13,7 +13,8 @@ export type Reader<T> = (view: DataView, base: number) => T;
 export interface Field<T> {
   readonly offset: number;
   readonly size: number;
-  bind(little: boolean, name: string): Reader<T>;
+  /** `place` names the structure and the field, for errors. */
+  bind(little: boolean, place: ErrorPlace): Reader<T>;
 }
 
 const field = <T>(offset: number, size: number, bind: Field<T>["bind"]): Field<T> => ({ offset, size, bind });
@@ -31,18 +32,18 @@ export const i32 = (at: number): Field<number> =>
 
 /** 64 bits as a number; the reader throws `corrupt`, naming the field, for 2^53 and above. */
 export const u64 = (at: number): Field<number> =>
-  field(at, 8, (little, name) => (view, base) => {
+  field(at, 8, (little, place) => (view, base) => {
     const first = view.getUint32(base + at, little);
     const second = view.getUint32(base + at + 4, little);
     const hi = little ? second : first;
-    if (hi >= 0x20_0000) return joinU64(hi, little ? first : second, { field: name });
+    if (hi >= 0x20_0000) return joinU64(hi, little ? first : second, place);
     return hi * 0x1_0000_0000 + (little ? first : second);
   });
 
 /** As `u64`, with all ones (the "none" of many formats) as undefined. */
 export const u64OrNone = (at: number): Field<number | undefined> =>
-  field(at, 8, (little, name) => {
-    const read = u64(at).bind(little, name);
+  field(at, 8, (little, place) => {
+    const read = u64(at).bind(little, place);
     return (view, base) =>
       view.getUint32(base + at) === 0xffff_ffff && view.getUint32(base + at + 4) === 0xffff_ffff
         ? undefined
@@ -87,11 +88,11 @@ export function struct<F extends Fields>(name: string, size: number, endian: End
     if (spec.offset < 0 || spec.offset + spec.size > size) {
       throw new ImageError("invalid-argument", `${name}.${key} ends past the structure's ${size} bytes`);
     }
-    readers[key] = spec.bind(little, `${name}.${key}`);
+    readers[key] = spec.bind(little, { structure: name, field: key });
     places[key] = { offset: spec.offset, size: spec.size };
   }
   const dump = (view: DataView, base: number) =>
-    Object.fromEntries(Object.entries(readers).map(([key, read]) => [key, read(view, base)]));
+    Object.fromEntries(Object.keys(places).map((key) => [key, readers[key]?.(view, base)]));
   return Object.assign(readers, { $name: name, $size: size, $fields: places, $dump: dump }) as unknown as Struct<F>;
 }
 

@@ -40,7 +40,7 @@ export function alignDown(value: number, unit: number): number {
   return Math.floor(value / unit) * unit;
 }
 
-/** Whether `value` is a power of two, from 1 to 2^52. */
+/** Whether `value` is a power of two, from 1 to 2^52. The logarithm of 2^48 + 1 is rounded to 48: it is not enough. */
 export function isPowerOfTwo(value: number): boolean {
-  return value >= 1 && Number.isSafeInteger(value) && Number.isInteger(Math.log2(value));
+  return value >= 1 && 2 ** Math.round(Math.log2(value)) === value && value <= 2 ** 52;
 }

@@ -1,12 +1,21 @@
-import { crc32cRaw, equalBytes, finding, type ImageError, isImageError } from "@guestprobe/block";
+import { crc32cRaw, finding, type ImageError, isImageError } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import { compareChecksums } from "./checksum.js";
-import { type DirBlock, type DirentForm, decodeDirBlock, isDotName, type RawDirent } from "./directory.js";
+import type { NameQuery } from "./dir-names.js";
+import {
+  type DirBlock,
+  type DirentForm,
+  decodeDirBlock,
+  isDotName,
+  type RawDirent,
+  recordLength,
+} from "./directory.js";
 import { INCOMPAT } from "./features.js";
 import type { FileMap } from "./file-map.js";
 import { DIRECTORY_HOLE } from "./findings.js";
 import type { DecodedInode } from "./inode.js";
 import {
+  ext4_dir_entry_2 as dirent,
   EXT4_CASEFOLD_FL,
   EXT4_ENCRYPT_FL,
   EXT4_FT_DIR_CSUM,
@@ -98,10 +107,10 @@ async function* readDirBlocks(
 }
 
 /** Checks the checksum in the last entry of a block that is no part of an index. */
-export function verifyLeaf(dir: DirContext, fileBlock: number, data: Uint8Array, at: number): void {
+export function verifyLeaf(dir: DirContext, fileBlock: number, data: Uint8Array, at: number): boolean {
   const { volume, inode } = dir;
-  if (inode.seed === undefined || volume.checksums === "ignore") return;
-  if ((inode.flags & EXT4_INDEX_FL) !== 0 && (fileBlock === 0 || isIndexNode(data))) return;
+  if (inode.seed === undefined || volume.checksums === "ignore") return true;
+  if ((inode.flags & EXT4_INDEX_FL) !== 0 && (fileBlock === 0 || isIndexNode(data))) return true;
   const base = data.length - tail.$size;
   const view = viewOf(data);
   const what = `block ${fileBlock} of directory ${inode.ino}`;
@@ -114,28 +123,24 @@ export function verifyLeaf(dir: DirContext, fileBlock: number, data: Uint8Array,
   const computed = crc32cRaw(data.subarray(0, base), inode.seed);
   const stored = tail.det_checksum(view, base);
   const place = placeOf(tail, hasTail ? "det_checksum" : "det_reserved_ft", at + base);
-  compareChecksums(volume, hasTail ? stored : ~computed >>> 0, computed, what, place);
+  return compareChecksums(volume, hasTail ? stored : ~computed >>> 0, computed, what, place);
 }
 
 /** Whether a block is an inner node of an index: one unused entry spans it. */
 function isIndexNode(data: Uint8Array): boolean {
   const view = viewOf(data);
-  const length = view.getUint16(4, true);
-  return (
-    view.getUint32(0, true) === 0 &&
-    data[6] === 0 &&
-    (length === data.length || (data.length === 65536 && length === 65535))
-  );
+  const length = recordLength(dirent.rec_len(view, 0), data.length);
+  return dirent.inode(view, 0) === 0 && dirent.name_len(view, 0) === 0 && length === data.length;
 }
 
-/** The entry of one name, block after block. */
+/** The entry that a query asks for, block after block. */
 export async function linearLookup(
-  blocks: AsyncIterable<DirBlock>,
-  matches: (entry: RawDirent) => boolean,
+  blocks: AsyncIterable<DirBlock> | Iterable<DirBlock>,
+  query: NameQuery,
 ): Promise<RawDirent | undefined> {
   let damage: ImageError | undefined;
   for await (const { entries, error } of blocks) {
-    const found = entries.find((entry) => matches(entry) && !isDotName(entry.name));
+    const found = findEntry(entries, query);
     if (found !== undefined) return found;
     damage ??= error;
   }
@@ -144,7 +149,6 @@ export async function linearLookup(
   return undefined;
 }
 
-export const exactly =
-  (name: Uint8Array) =>
-  (entry: RawDirent): boolean =>
-    equalBytes(entry.name, name);
+export function findEntry(entries: readonly RawDirent[], query: NameQuery): RawDirent | undefined {
+  return entries.find((entry) => !isDotName(entry.name) && query.matches(entry));
+}

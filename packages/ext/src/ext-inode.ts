@@ -1,4 +1,4 @@
-import { finding, ImageError, throwIfAborted } from "@guestprobe/block";
+import { ImageError, throwIfAborted } from "@guestprobe/block";
 import {
   clampRead,
   type Dirent,
@@ -8,90 +8,80 @@ import {
   type Stat,
   type Xattr,
 } from "@guestprobe/vfs";
-import { type DirContext, exactly, linearBlocks, linearLookup } from "./dir-walk.js";
-import { isDotName, isUsableName } from "./directory.js";
+import { DirReader } from "./dir-reader.js";
+import { extentsFrom, nextExtents } from "./file-extents.js";
 import { type FileMap, fileMap } from "./file-map.js";
-import { BAD_NAME } from "./findings.js";
+import { type InlinePart, inlineExtents, inlineParts, readInline } from "./inline-data.js";
 import { type DecodedInode, inodeFlagNames } from "./inode.js";
 import { EXT4_ENCRYPT_FL, EXT4_INLINE_DATA_FL, ext4_dir_entry_2, ext4_inode } from "./layout.js";
-import { corrupt, FORMAT, failure, placeOf } from "./place.js";
+import { corrupt, failure, placeOf } from "./place.js";
 import type { Volume } from "./volume.js";
+import { readXattrs } from "./xattr-walk.js";
 
 /** Most bytes of one `read`: beyond that an array would not be had anyway. */
 const MAX_READ = 2 ** 31 - 1;
 
-/** An inode of an open volume. */
+/** An inode of an open volume. What it learns about where its content lies it keeps, within bounds. */
 export class ExtInode implements Inode {
   readonly stat: Stat;
   readonly offset: number;
   readonly flags: readonly string[];
   readonly #volume: Volume;
   readonly #inode: DecodedInode;
+  readonly #inline: readonly InlinePart[] | undefined;
   #map: FileMap | undefined;
+  #directory: DirReader | undefined;
 
+  /** @throws ImageError `corrupt` for inline data that cannot be found. */
   constructor(volume: Volume, inode: DecodedInode) {
     this.#volume = volume;
     this.#inode = inode;
     this.stat = inode.stat;
     this.offset = inode.offset;
     this.flags = inodeFlagNames(inode.flags);
+    this.#inline = (inode.flags & EXT4_INLINE_DATA_FL) !== 0 ? inlineParts(inode) : undefined;
   }
 
   async *entries(signal?: AbortSignal): AsyncGenerator<readonly Dirent[]> {
     throwIfAborted(signal);
-    const { report } = this.#volume;
-    let damage: ImageError | undefined;
-    for await (const { entries, error } of this.#blocks(signal)) {
-      damage ??= error;
-      const batch: Dirent[] = [];
-      for (const entry of entries) {
-        if (isDotName(entry.name)) continue;
-        if (!isUsableName(entry.name)) {
-          report?.(
-            finding(BAD_NAME, `directory ${this.stat.ino}`, placeOf(ext4_dir_entry_2, "name_len", entry.offset)),
-          );
-          continue;
-        }
-        batch.push({ name: entry.name, ino: entry.ino, type: entry.type, ref: entry.offset });
-      }
-      if (batch.length > 0) yield batch;
-    }
-    if (damage !== undefined) throw damage;
+    yield* this.#reader().entries(signal);
   }
 
   async lookup(name: Uint8Array, signal?: AbortSignal): Promise<ExtInode | undefined> {
     throwIfAborted(signal);
-    const found = await linearLookup(this.#blocks(signal), exactly(name));
+    const found = await this.#reader().lookup(name, signal);
     return found === undefined ? undefined : this.#open(found.ino, found.offset, signal);
   }
 
   async child(entry: Dirent, signal?: AbortSignal): Promise<ExtInode> {
     throwIfAborted(signal);
-    return this.#open(entry.ino, typeof entry.ref === "number" ? entry.ref : undefined, signal);
+    return this.#open(entry.ino, typeof entry.ref === "number" ? entry.ref : this.offset, signal);
   }
 
   async readLink(signal?: AbortSignal): Promise<Uint8Array> {
     throwIfAborted(signal);
     const { stat } = this;
+    const { block, isFastSymlink } = this.#inode;
     if (stat.type !== "symlink") throw failure("not-a-symlink", `inode ${stat.ino} is a ${stat.type}`, this.offset);
     this.#refuseEncrypted();
-    if (stat.size === 0) throw this.#badSize("a link without a target");
-    if (this.#inode.isFastSymlink) {
-      if (stat.size >= this.#inode.block.length) throw this.#badSize("longer than the inode can hold");
-      return untilNulCopy(this.#inode.block.subarray(0, stat.size));
+    // The kernel ends a target at its first NUL, and refuses one that does not leave room for it.
+    const room = isFastSymlink ? block.length : this.#volume.sb.blockSize;
+    if (stat.size === 0 || stat.size >= room) {
+      const reason = `inode ${stat.ino}: a target of ${stat.size} bytes, expected 1 to ${room - 1}`;
+      throw corrupt(ext4_inode, "i_size_lo", this.offset, reason);
     }
-    if (stat.size >= Math.max(this.#volume.sb.blockSize, 4096)) throw this.#badSize("longer than a block");
-    return untilNulCopy(await this.#content(0, stat.size, signal));
+    const data = isFastSymlink ? block.subarray(0, stat.size) : await this.#content(0, stat.size, signal);
+    const end = data.indexOf(0);
+    return data.slice(0, end < 0 ? data.length : end);
   }
 
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
     throwIfAborted(signal);
     const { stat } = this;
     if (stat.type === "dir") throw failure("is-a-directory", `inode ${stat.ino} is a directory`, this.offset);
-    if (stat.type !== "file" && stat.type !== "symlink") {
-      throw failure("invalid-argument", `inode ${stat.ino} is a ${stat.type} and has no content`, this.offset);
+    if (stat.type !== "file") {
+      throw failure("invalid-argument", `inode ${stat.ino} is a ${stat.type}, which has no content`, this.offset);
     }
-    if (stat.type === "symlink") return (await this.readLink(signal)).subarray(offset, offset + length);
     const count = clampRead(stat.size, offset, length);
     if (count === 0) return new Uint8Array(0);
     this.#refuseEncrypted();
@@ -101,94 +91,77 @@ export class ExtInode implements Inode {
 
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[]> {
     throwIfAborted(signal);
-    const { stat } = this;
-    if (stat.type === "dir" || stat.type === "file" || (stat.type === "symlink" && !this.#inode.isFastSymlink)) {
-      for (let at = 0; at < stat.size; ) {
-        const batch = await this.#extentsFrom(at, stat.size, signal);
-        const last = batch[batch.length - 1]!;
-        at = last.logical + last.length;
-        yield batch;
+    const { type, size } = this.stat;
+    if (type !== "dir" && type !== "file" && type !== "symlink") return;
+    if (size === 0) return;
+    if (this.#inline !== undefined) {
+      yield inlineExtents(this.#inline, size);
+    } else if (this.#inode.isFastSymlink) {
+      const physical = placeOf(ext4_inode, "i_block", this.offset).offset;
+      yield [{ kind: "inline", logical: 0, length: size, physical }];
+    } else {
+      yield* this.#mappedExtents(signal);
+    }
+  }
+
+  /** A map that leads to one block again and again could go on for hours: it ends when all of the volume was named. */
+  async *#mappedExtents(signal: AbortSignal | undefined): AsyncGenerator<readonly Extent[]> {
+    const { blockSize, blocksCount } = this.#volume.sb;
+    const { ino, size } = this.stat;
+    let stored = 0;
+    for (let at = 0; at < size; ) {
+      const batch = await nextExtents(this.#fileMap(), blockSize, at, size, signal);
+      for (const { kind, logical, length } of batch) {
+        at = logical + length;
+        if (kind !== "hole") stored += length;
       }
+      if (stored > blocksCount * blockSize) {
+        const reason = `inode ${ino}: more than the ${blocksCount} blocks of the volume are mapped`;
+        throw corrupt(ext4_inode, "i_block", this.offset, reason);
+      }
+      yield batch;
     }
   }
 
   async xattrs(signal?: AbortSignal): Promise<readonly Xattr[]> {
     throwIfAborted(signal);
-    return [];
+    return readXattrs(this.#volume, this.#inode, signal);
   }
 
   #fileMap(): FileMap {
-    if ((this.#inode.flags & EXT4_INLINE_DATA_FL) !== 0) throw failure("unsupported", "inline data", this.offset);
     this.#map ??= fileMap(this.#volume, this.#inode);
     return this.#map;
   }
 
-  #blocks(signal: AbortSignal | undefined) {
-    if (this.stat.type !== "dir") {
-      throw failure("not-a-directory", `inode ${this.stat.ino} is a ${this.stat.type}`, this.offset);
-    }
-    const dir: DirContext = { volume: this.#volume, inode: this.#inode, map: this.#fileMap() };
-    return linearBlocks(dir, signal);
-  }
-
-  /** Extents from byte `at`, which begins a block or the range, to before `end`: as far as one node of the map tells. */
-  async #extentsFrom(at: number, end: number, signal: AbortSignal | undefined): Promise<Extent[]> {
-    const { blockSize } = this.#volume.sb;
-    const first = Math.floor(at / blockSize);
-    const runs = await this.#fileMap().runs(first, Math.ceil(end / blockSize), signal);
-    return runs.map((run) => {
-      const logical = Math.max(at, run.first * blockSize);
-      const skipped = logical - run.first * blockSize;
-      const kind = run.physical === undefined ? "hole" : run.unwritten ? "unwritten" : "data";
-      return {
-        kind,
-        logical,
-        length: Math.min(end, (run.first + run.count) * blockSize) - logical,
-        physical: run.physical === undefined ? undefined : run.physical * blockSize + skipped,
-      };
-    });
+  #reader(): DirReader {
+    const { type, ino } = this.stat;
+    if (type !== "dir") throw failure("not-a-directory", `inode ${ino} is a ${type}`, this.offset);
+    this.#directory ??= new DirReader(this.#volume, this.#inode);
+    return this.#directory;
   }
 
   async #content(offset: number, length: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
-    const end = offset + length;
-    const extents: Extent[] = [];
-    for (let at = offset; at < end; ) {
-      for (const extent of await this.#extentsFrom(at, end, signal)) {
-        extents.push(extent);
-        at = extent.logical + extent.length;
-      }
-    }
-    return readThroughExtents(this.#volume.device, extents, offset, length, signal);
+    if (this.#inline !== undefined) return readInline(this.#inline, offset, length);
+    const { device, sb } = this.#volume;
+    const extents = await extentsFrom(this.#fileMap(), sb.blockSize, offset, length, signal);
+    return readThroughExtents(device, extents, offset, length, signal);
   }
 
-  async #open(ino: number, direntOffset: number | undefined, signal: AbortSignal | undefined): Promise<ExtInode> {
+  async #open(ino: number, entryAt: number, signal: AbortSignal | undefined): Promise<ExtInode> {
     const { sb } = this.#volume;
-    const at = direntOffset ?? this.offset;
     if (ino < 1 || ino > sb.inodesCount) {
-      throw corrupt(ext4_dir_entry_2, "inode", at, `entry names inode ${ino}, there are ${sb.inodesCount}`);
+      throw corrupt(ext4_dir_entry_2, "inode", entryAt, `an entry names inode ${ino}, there are ${sb.inodesCount}`);
     }
     const decoded = await this.#volume.inode(ino, signal);
     if (decoded === undefined) {
-      throw corrupt(ext4_dir_entry_2, "inode", at, `entry names inode ${ino}, which is not in use`);
+      throw corrupt(ext4_dir_entry_2, "inode", entryAt, `an entry names inode ${ino}, which is not in use`);
     }
     return new ExtInode(this.#volume, decoded);
   }
 
   #refuseEncrypted(): void {
     if ((this.#inode.flags & EXT4_ENCRYPT_FL) === 0) return;
-    throw new ImageError("encrypted", `inode ${this.stat.ino} is encrypted, and there is no key`, {
-      format: FORMAT,
-      structure: ext4_inode.$name,
-      offset: this.offset,
-    });
+    const place = placeOf(ext4_inode, "i_flags", this.offset);
+    throw new ImageError("encrypted", `inode ${this.stat.ino} is encrypted, and there is no key`, place);
   }
-
-  #badSize(reason: string): ImageError {
-    return corrupt(ext4_inode, "i_size_lo", this.offset, `inode ${this.stat.ino}: ${this.stat.size} bytes, ${reason}`);
-  }
-}
-
-function untilNulCopy(data: Uint8Array): Uint8Array {
-  const end = data.indexOf(0);
-  return data.slice(0, end < 0 ? data.length : end);
 }

@@ -126,12 +126,21 @@ export const BAD_NAME: FindingKind = {
   next: ["run `e2fsck -n` on a copy of the volume"],
 };
 
-export const CASEFOLD_APPROXIMATE: FindingKind = {
+export const CASEFOLD_ENCODING: FindingKind = {
   code: "ext-casefold-encoding",
   severity: "note",
   title: "Names of a casefold directory use an encoding that is not known",
   explanation: "Lookup in such directories disregards case by the rules of UTF-8, which may not be the volume's.",
   next: ["compare with `dumpe2fs -h`"],
+};
+
+export const BAD_BITMAP: FindingKind = {
+  code: "ext-bad-bitmap",
+  severity: "warning",
+  title: "A bitmap of used blocks or inodes does not match its checksum",
+  explanation:
+    "Bitmaps matter to a writer only: nothing that is read depends on them. Linux allocates nothing more in such a group.",
+  next: ["run `e2fsck -n` on a copy of the volume"],
 };
 
 /** Every kind of finding of this package. */
@@ -149,5 +158,6 @@ export const EXT_FINDINGS: readonly FindingKind[] = [
   HTREE_DAMAGED,
   DIRECTORY_HOLE,
   BAD_NAME,
-  CASEFOLD_APPROXIMATE,
+  CASEFOLD_ENCODING,
+  BAD_BITMAP,
 ];

@@ -1,4 +1,4 @@
-import { crc32cRaw, joinU64 } from "@guestprobe/block";
+import { joinU64 } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import { type ChecksumSink, compareChecksums, crc16, crcWithGap, crcWord } from "./checksum.js";
 import { COMPAT, INCOMPAT, RO_COMPAT } from "./features.js";
@@ -13,6 +13,11 @@ export interface GroupDesc {
   readonly inodeTable: number;
   readonly blockBitmap: number;
   readonly inodeBitmap: number;
+  /** Checksums of the bitmaps, as far as the descriptor has room: 16 bits, or 32. */
+  readonly blockBitmapCsum: number;
+  readonly inodeBitmapCsum: number;
+  /** Where it lies: bytes from the start of the device. */
+  readonly offset: number;
 }
 
 /** Whether a group holds a copy of the superblock. Kernel: ext4_bg_has_super. */
@@ -45,6 +50,20 @@ export function descriptorBlock(sb: Superblock, superBlock: number, index: numbe
   return groupStart(sb, group) + past;
 }
 
+/** Groups that are searched for a copy of a descriptor: every layout but that of a single group has one in these. */
+const COPY_GROUPS = [1, 3, 5, 7, 9];
+
+/** The blocks that may hold copies of the `index`th block of descriptors, most likely ones first. */
+export function descriptorCopies(sb: Superblock, index: number): number[] {
+  const first = index * (sb.blockSize / sb.descSize);
+  const isMeta = (sb.incompat & INCOMPAT.meta_bg) !== 0 && index >= sb.firstMetaBg;
+  // Under meta_bg the second and the last group that a block of descriptors is about hold copies of it.
+  const groups = isMeta ? [first + 1, first + sb.blockSize / sb.descSize - 1] : [...COPY_GROUPS, ...sb.backupGroups];
+  return groups
+    .filter((group) => group > 0 && group < sb.groupCount && (isMeta || hasSuperblockCopy(sb, group)))
+    .map((group) => groupStart(sb, group) + (hasSuperblockCopy(sb, group) ? 1 : 0) + (isMeta ? 0 : index));
+}
+
 /**
  * Checks and decodes one group descriptor.
  *
@@ -64,7 +83,7 @@ export function decodeGroupDesc(
     const place = placeOf(desc, "bg_checksum", offset);
     if (computed !== undefined) compareChecksums(sink, desc.bg_checksum(view, 0), computed, `group ${group}`, place);
   }
-  const isWide = sb.descSize >= desc.$size;
+  const isWide = isWideDesc(sb);
   const block = (high: "bg_block_bitmap_hi" | "bg_inode_bitmap_hi" | "bg_inode_table_hi", low: number): number =>
     joinU64(isWide ? desc[high](view, 0) : 0, low, placeOf(desc, high, offset));
   const inodeTable = block("bg_inode_table_hi", desc.bg_inode_table_lo(view, 0));
@@ -82,8 +101,16 @@ export function decodeGroupDesc(
     inodeTable,
     blockBitmap: block("bg_block_bitmap_hi", desc.bg_block_bitmap_lo(view, 0)),
     inodeBitmap: block("bg_inode_bitmap_hi", desc.bg_inode_bitmap_lo(view, 0)),
+    blockBitmapCsum:
+      desc.bg_block_bitmap_csum_lo(view, 0) + (isWide ? desc.bg_block_bitmap_csum_hi(view, 0) * 65536 : 0),
+    inodeBitmapCsum:
+      desc.bg_inode_bitmap_csum_lo(view, 0) + (isWide ? desc.bg_inode_bitmap_csum_hi(view, 0) * 65536 : 0),
+    offset,
   };
 }
+
+/** Whether descriptors have the upper halves of their fields. */
+export const isWideDesc = (sb: Superblock): boolean => sb.descSize >= desc.$size;
 
 /** The checksum that a descriptor should have; undefined where the volume keeps none. Kernel: ext4_group_desc_csum. */
 export function groupDescChecksum(sb: Superblock, group: number, data: Uint8Array): number | undefined {
@@ -99,9 +126,4 @@ export function groupDescChecksum(sb: Superblock, group: number, data: Uint8Arra
 /** Where checksums of an inode and of what belongs to it start. */
 export function inodeSeed(csumSeed: number, ino: number, generation: number): number {
   return crcWord(crcWord(csumSeed, ino), generation);
-}
-
-/** CRC-32C of a bitmap, as its group descriptor holds it. Kernel: ext4_block_bitmap_csum_verify. */
-export function bitmapChecksum(csumSeed: number, bitmap: Uint8Array): number {
-  return crc32cRaw(bitmap, csumSeed);
 }

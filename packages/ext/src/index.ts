@@ -1,3 +1,3 @@
 export { EXT_COMPAT, EXT_INCOMPAT, EXT_RO_COMPAT } from "./features.js";
-export { ext } from "./filesystem.js";
+export { ext, verifyBitmaps } from "./filesystem.js";
 export { EXT_FINDINGS } from "./findings.js";

@@ -106,8 +106,8 @@ export const EXT4_OS_LINUX = 0;
 export const EXT4_OS_HURD = 1;
 /** `s_checksum_type`. */
 export const EXT4_CRC32C_CHKSUM = 1;
-/** `s_encoding_flags`: names that are not valid in the encoding are refused. */
-export const EXT4_ENC_STRICT_MODE_FL = 0x0001;
+/** `s_encoding`. */
+export const EXT4_ENC_UTF8_12_1 = 1;
 
 /** Block group descriptor: 32 bytes, or `s_desc_size` under 64bit (the fields from 0x20 on). */
 export const ext4_group_desc = struct("ext4_group_desc", 64, LE, {

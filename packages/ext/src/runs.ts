@@ -17,7 +17,7 @@ export class RunList {
   add(first: number, count: number, physical: number | undefined, unwritten = false): void {
     if (count <= 0) return;
     const last = this.runs[this.runs.length - 1];
-    if (last !== undefined && last.unwritten === unwritten && follows(last, physical)) {
+    if (last !== undefined && last.unwritten === unwritten && follows(last, first, physical)) {
       this.runs[this.runs.length - 1] = { ...last, count: last.count + count };
     } else {
       this.runs.push({ first, count, physical, unwritten });
@@ -25,5 +25,7 @@ export class RunList {
   }
 }
 
-const follows = (last: Run, physical: number | undefined): boolean =>
-  last.physical === undefined ? physical === undefined : physical === last.physical + last.count;
+/** Whether a run goes on where the last one ends, both in the file and on the disk: a hole may lie between. */
+const follows = (last: Run, first: number, physical: number | undefined): boolean =>
+  first === last.first + last.count &&
+  (last.physical === undefined ? physical === undefined : physical === last.physical + last.count);

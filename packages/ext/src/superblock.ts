@@ -44,12 +44,11 @@ export interface Superblock extends FeatureWords {
   readonly encoding: number;
   /** Where CRC-32C of metadata starts; undefined without metadata_csum. */
   readonly csumSeed: number | undefined;
+  /** Where the hash of an attribute value in an inode of its own starts, with or without metadata_csum. */
+  readonly valueSeed: number;
   readonly journalInum: number;
   readonly journalDev: number;
   readonly journalUuid: Uint8Array;
-  /** Copy of the journal inode's map, where there is one. */
-  readonly journalBackup: Uint8Array | undefined;
-  readonly lastOrphan: number;
 }
 
 const MAX_BLOCK_LOG = 6;
@@ -148,6 +147,9 @@ export function decodeSuperblock(data: Uint8Array, offset: number, sink: Checksu
     throw bad("s_inodes_per_group", `${inodesPerGroup}, expected 1 to ${8 * blockSize}`);
   }
   const inodesCount = sb.s_inodes_count(view, 0);
+  if (inodesCount < EXT4_GOOD_OLD_FIRST_INO) {
+    throw bad("s_inodes_count", `${inodesCount}, expected at least ${EXT4_GOOD_OLD_FIRST_INO}`);
+  }
   if (inodesCount !== groupCount * inodesPerGroup) {
     odd("s_inodes_count", `${inodesCount}, expected ${groupCount} groups of ${inodesPerGroup}`);
   }
@@ -168,6 +170,7 @@ export function decodeSuperblock(data: Uint8Array, offset: number, sink: Checksu
 
   const uuid = sb.s_uuid(view, 0).slice();
   const hasSeed = (words.incompat & INCOMPAT.metadata_csum_seed) !== 0;
+  const seed = hasSeed ? sb.s_checksum_seed(view, 0) : crc32cRaw(uuid, ~0);
   const seedWords = new Uint32Array(4);
   const seedView = viewOf(sb.s_hash_seed(view, 0));
   for (let n = 0; n < 4; n += 1) seedWords[n] = seedView.getUint32(4 * n, true);
@@ -196,11 +199,10 @@ export function decodeSuperblock(data: Uint8Array, offset: number, sink: Checksu
     defHashVersion: sb.s_def_hash_version(view, 0),
     unsignedHash: (sb.s_flags(view, 0) & EXT2_FLAGS_UNSIGNED_HASH) !== 0,
     encoding: sb.s_encoding(view, 0),
-    csumSeed: hasChecksums ? (hasSeed ? sb.s_checksum_seed(view, 0) : crc32cRaw(uuid, ~0)) : undefined,
+    csumSeed: hasChecksums ? seed : undefined,
+    valueSeed: seed,
     journalInum: sb.s_journal_inum(view, 0),
     journalDev: sb.s_journal_dev(view, 0),
     journalUuid: sb.s_journal_uuid(view, 0).slice(),
-    journalBackup: sb.s_jnl_backup_type(view, 0) === 1 ? sb.s_jnl_blocks(view, 0).slice() : undefined,
-    lastOrphan: sb.s_last_orphan(view, 0),
   };
 }

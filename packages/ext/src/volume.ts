@@ -1,10 +1,12 @@
-import type { BlockDevice, Report } from "@guestprobe/block";
+import { type BlockDevice, finding, ImageError, isImageError, type Report } from "@guestprobe/block";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import type { ChecksumSink } from "./checksum.js";
-import { decodeGroupDesc, descriptorBlock, type GroupDesc } from "./group-desc.js";
+import { BACKUP_DESCRIPTOR } from "./findings.js";
+import { decodeGroupDesc, descriptorBlock, descriptorCopies, type GroupDesc } from "./group-desc.js";
 import { type DecodedInode, decodeInode, isUnused } from "./inode.js";
+import { ext4_super_block } from "./layout.js";
 import { Lru } from "./lru.js";
-import { failure } from "./place.js";
+import { placeOf } from "./place.js";
 import type { Superblock } from "./superblock.js";
 
 /** Group descriptors kept: about 100 bytes each. */
@@ -40,22 +42,52 @@ export class Volume implements ChecksumSink {
   async group(group: number, signal: AbortSignal | undefined): Promise<GroupDesc> {
     const known = this.#groups.get(group);
     if (known !== undefined) return known;
-    const { sb } = this;
-    const perBlock = sb.blockSize / sb.descSize;
-    const superBlock = Math.floor(sb.offset / sb.blockSize);
-    const block = descriptorBlock(sb, superBlock, Math.floor(group / perBlock));
-    const offset = block * sb.blockSize + (group % perBlock) * sb.descSize;
-    const data = this.peek(offset, sb.descSize) ?? (await this.device.read(offset, sb.descSize, signal));
-    const desc = decodeGroupDesc(sb, group, data, offset, this);
+    const desc = await this.#readGroup(group, signal);
     this.#groups.set(group, desc);
     return desc;
+  }
+
+  async #readGroup(group: number, signal: AbortSignal | undefined): Promise<GroupDesc> {
+    const { sb } = this;
+    const perBlock = sb.blockSize / sb.descSize;
+    const index = Math.floor(group / perBlock);
+    const offsetIn = (block: number): number => block * sb.blockSize + (group % perBlock) * sb.descSize;
+    const offset = offsetIn(descriptorBlock(sb, Math.floor(sb.offset / sb.blockSize), index));
+    try {
+      const data = this.peek(offset, sb.descSize) ?? (await this.device.read(offset, sb.descSize, signal));
+      return decodeGroupDesc(sb, group, data, offset, this);
+    } catch (error) {
+      if (!isImageError(error, "corrupt")) throw error;
+      for (const block of descriptorCopies(sb, index)) {
+        const copy = await this.#soundCopy(group, offsetIn(block), signal);
+        if (copy === undefined) continue;
+        const { format, structure, field } = error;
+        const message = `${error.reason}; the copy at byte ${copy.offset} is used`;
+        this.report?.(finding(BACKUP_DESCRIPTOR, message, { format, structure, field, offset: error.offset }));
+        return copy;
+      }
+      throw error;
+    }
+  }
+
+  /** A copy of a descriptor, if it can be read and nothing is wrong with it. */
+  async #soundCopy(group: number, offset: number, signal: AbortSignal | undefined): Promise<GroupDesc | undefined> {
+    const { sb } = this;
+    try {
+      const data = await this.device.read(offset, sb.descSize, signal);
+      return decodeGroupDesc(sb, group, data, offset, { checksums: "require", report: undefined });
+    } catch (error) {
+      if (!isImageError(error) || error.code === "aborted") throw error;
+      return undefined;
+    }
   }
 
   /** Where an inode lies: bytes from the start of the device. */
   async inodeOffset(ino: number, signal: AbortSignal | undefined): Promise<number> {
     const { sb } = this;
     if (!Number.isInteger(ino) || ino < 1 || ino > sb.inodesCount) {
-      throw failure("not-found", `there is no inode ${ino}, only 1 to ${sb.inodesCount}`);
+      const place = placeOf(ext4_super_block, "s_inodes_count", sb.offset);
+      throw new ImageError("not-found", `there is no inode ${ino}, only 1 to ${sb.inodesCount}`, place);
     }
     const { inodeTable } = await this.group(Math.floor((ino - 1) / sb.inodesPerGroup), signal);
     return inodeTable * sb.blockSize + ((ino - 1) % sb.inodesPerGroup) * sb.inodeSize;

@@ -2,7 +2,7 @@ import { type BlockDevice, equalBytes, isImageError } from "@guestprobe/block";
 import { type Entry, toEntry } from "./entry.js";
 import { filePieces, readFile } from "./file.js";
 import { resolve } from "./resolve.js";
-import type { FileSystem, Inode } from "./types.js";
+import type { Dirent, FileSystem, Inode } from "./types.js";
 import { walkAll } from "./walk.js";
 
 /** What a volume must read as, from the kernel or the format's reference tool: never from a reader of this toolkit. */
@@ -11,7 +11,7 @@ export interface ExpectedVolume {
   /** UTF-8. */
   readonly label: string;
   readonly uuid: string | null;
-  /** Every file from the root down, in any order; keys that the source does not know are left out of `compare`. */
+  /** Every file from the root down, in any order. An entry has the keys that its source knows; they are compared. */
   readonly entries: readonly Partial<Entry>[];
 }
 
@@ -20,7 +20,7 @@ export interface ConformanceOptions {
   readonly devices: readonly BlockDevice[];
   /** Lower-case hexadecimal SHA-256 of what the pieces hold together. */
   readonly sha256: (pieces: AsyncIterable<Uint8Array>) => Promise<string>;
-  /** Keys of an entry that are compared. Default: all that the expected entry has. */
+  /** Keys of an entry that are not compared. Default: none. */
   readonly ignore?: readonly (keyof Entry)[];
   /** Largest file whose content is read in every way, not only hashed. Default 4 MiB. */
   readonly maxThorough?: number;
@@ -49,9 +49,10 @@ export function conformanceCases(expected: ExpectedVolume, options: ConformanceO
       name: "every path, type, mode, owner, size, time, link target and content",
       async run(fs) {
         const wanted = new Map(expected.entries.map((entry) => [key(entry), entry]));
-        for await (const { path, inode, error } of walkAll(fs)) {
+        for await (const { path, inode, dirent, error } of walkAll(fs)) {
           if (error !== undefined) throw error;
           if (inode === undefined) continue;
+          checkDirent(show(path), dirent, inode);
           const entry = await readEntry(path, inode, options.sha256);
           const want = wanted.get(key(entry));
           if (want === undefined) throw new Error(`${entry.path}: not on the volume`);
@@ -73,10 +74,21 @@ export function conformanceCases(expected: ExpectedVolume, options: ConformanceO
           const again = await resolve(fs, path, { followLast: false });
           same(`lookup of ${show(path)}`, again?.inode.stat.ino, inode.stat.ino);
           same(`path of ${show(path)}`, again && show(again.path), show(path));
-          if (inode.stat.type !== "dir") continue;
-          const absent = await inode.lookup(new TextEncoder().encode("no such name \u{1f50d}"));
-          same(`a missing name in ${show(path)}`, absent, undefined);
+          if (inode.stat.type === "dir") await checkAbsentNames(show(path), inode);
         }
+      },
+    },
+    {
+      name: "an inode is found by its number",
+      async run(fs) {
+        const root = await fs.root();
+        for await (const { path, inode } of walkAll(fs)) {
+          // Numbers are unique within a subvolume, and `inode` knows those of the root's.
+          if (inode === undefined || inode.subvolume !== root.subvolume) continue;
+          const again = await fs.inode(inode.stat.ino);
+          same(`inode ${inode.stat.ino}, ${show(path)}`, toEntry({ path, inode: again }), toEntry({ path, inode }));
+        }
+        await rejects("an inode number past any volume", fs.inode(Number.MAX_SAFE_INTEGER), "not-found");
       },
     },
     {
@@ -103,8 +115,15 @@ export function conformanceCases(expected: ExpectedVolume, options: ConformanceO
         for await (const { path, inode } of walkAll(fs)) {
           if (inode === undefined) continue;
           const { type } = inode.stat;
-          if (type === "dir") await rejects(`read of ${show(path)}`, inode.read(0, 1), "is-a-directory");
-          else await rejects(`lookup in ${show(path)}`, inode.lookup(Uint8Array.of(0x61)), "not-a-directory");
+          if (type === "dir") {
+            await rejects(`read of ${show(path)}`, inode.read(0, 1), "is-a-directory");
+          } else {
+            await rejects(`lookup in ${show(path)}`, inode.lookup(Uint8Array.of(0x61)), "not-a-directory");
+            await rejects(`entries of ${show(path)}`, drain(inode.entries()), "not-a-directory");
+          }
+          if (type === "char" || type === "block" || type === "fifo" || type === "socket") {
+            await rejects(`read of ${show(path)}`, inode.read(0, 1), "invalid-argument");
+          }
           if (type !== "symlink") await rejects(`readLink of ${show(path)}`, inode.readLink(), "not-a-symlink");
         }
       },
@@ -115,9 +134,17 @@ export function conformanceCases(expected: ExpectedVolume, options: ConformanceO
         const signal = AbortSignal.abort();
         await rejects("root", fs.root(signal), "aborted");
         for await (const { path, inode } of walkAll(fs)) {
-          if (inode?.stat.type === "dir") {
+          if (inode === undefined) continue;
+          const { type, size } = inode.stat;
+          if (type === "dir") {
             await rejects(`lookup in ${show(path)}`, inode.lookup(Uint8Array.of(0x61), signal), "aborted");
+            await rejects(`entries of ${show(path)}`, drain(inode.entries(signal)), "aborted");
           }
+          if (type === "file" && size > 0) {
+            await rejects(`read of ${show(path)}`, inode.read(0, 1, signal), "aborted");
+            await rejects(`extents of ${show(path)}`, drain(inode.extents(signal)), "aborted");
+          }
+          if (type === "symlink") await rejects(`readLink of ${show(path)}`, inode.readLink(signal), "aborted");
         }
       },
     },
@@ -132,6 +159,32 @@ export async function readEntry(path: Uint8Array, inode: Inode, sha256: Conforma
     target: inode.stat.type === "symlink" ? await inode.readLink() : undefined,
     sha256: inode.stat.type === "file" ? await sha256(filePieces(inode)) : undefined,
   });
+}
+
+/** What the directory says of a file, where it says it. Across the edge of a subvolume it may name another number. */
+function checkDirent(path: string, dirent: Dirent | undefined, inode: Inode): void {
+  if (dirent === undefined) return;
+  if (dirent.type !== undefined) same(`${path}: type in its directory`, dirent.type, inode.stat.type);
+  if (inode.subvolume === undefined) same(`${path}: number in its directory`, dirent.ino, inode.stat.ino);
+}
+
+/** Names that a sloppy comparison would find: one too long, one cut short, none at all like it. */
+async function checkAbsentNames(path: string, directory: Inode): Promise<void> {
+  const names: Uint8Array[] = [];
+  for await (const batch of directory.entries()) names.push(...batch.map((dirent) => dirent.name));
+  // Some formats match without regard to case, and drop dots and blanks at the end.
+  const fold = (name: Uint8Array): string =>
+    show(name)
+      .toLowerCase()
+      .replace(/[. ]+$/, "");
+  const present = new Set(names.map(fold));
+  const absent: Uint8Array[] = [new TextEncoder().encode("no such name \u{1f50d}")];
+  for (const name of names.slice(0, 64)) absent.push(name.subarray(0, -1), Uint8Array.of(...name, 0x7e));
+  for (const name of absent) {
+    if (fold(name) === "" || present.has(fold(name))) continue;
+    const found = await directory.lookup(name);
+    if (found !== undefined) throw new Error(`${path}: lookup finds "${show(name)}", which it does not hold`);
+  }
 }
 
 async function checkReads(path: string, inode: Inode): Promise<void> {
@@ -171,10 +224,18 @@ async function checkExtents(
       same(`${path}: start of the extent after byte ${end}`, extent.logical, end);
       if (extent.length <= 0) throw new Error(`${path}: an extent of ${extent.length} bytes at byte ${end}`);
       end = extent.logical + extent.length;
-      if (checked >= maxThorough || extent.kind === "encoded") continue;
+      const isStored = extent.kind === "data" || extent.kind === "encoded";
+      if (isStored && extent.physical === undefined) {
+        throw new Error(`${path}: the ${extent.kind} at ${extent.logical} lies nowhere`);
+      }
+      if (extent.kind === "encoded" && extent.encoding === undefined) {
+        throw new Error(`${path}: the encoding at ${extent.logical} has no name`);
+      }
+      if (checked >= maxThorough || extent.encoding !== undefined) continue;
       const length = Math.min(extent.length, 65536);
       checked += length;
       const content = await inode.read(extent.logical, length);
+      same(`${path}: bytes read at ${extent.logical}`, content.length, length);
       if (extent.kind === "hole" || extent.kind === "unwritten") {
         if (content.some((byte) => byte !== 0))
           throw new Error(`${path}: a ${extent.kind} at ${extent.logical} has data`);
@@ -187,6 +248,10 @@ async function checkExtents(
     }
   }
   same(`${path}: end of the last extent`, end, inode.stat.size);
+}
+
+async function drain(batches: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of batches);
 }
 
 async function rejects(what: string, promise: Promise<unknown>, code: string): Promise<void> {

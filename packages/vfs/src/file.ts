@@ -1,4 +1,4 @@
-import { type BlockDevice, checkRange, ImageError, throwIfAborted } from "@guestprobe/block";
+import { allocate, type BlockDevice, checkRange, ImageError, throwIfAborted } from "@guestprobe/block";
 import type { Extent, Inode } from "./types.js";
 
 /** Bytes of one read when a file is read whole or as a stream. */
@@ -19,7 +19,8 @@ export function clampRead(size: number, offset: number, length: number): number 
  * unwritten, is zeros. Extents of kind `inline` and `encoded` are their format's business and are refused here.
  *
  * @param extents In file order, as decoded from the disk; they may begin before and end after the range.
- * @throws ImageError `past-end` for an extent that points past the device, `io`, `aborted`.
+ * @throws ImageError `past-end` for an extent that points past the device, `limit` for a range larger than memory,
+ * `io`, `aborted`.
  */
 export async function readThroughExtents(
   device: BlockDevice,
@@ -42,7 +43,7 @@ export async function readThroughExtents(
     data.catch(() => {});
     pieces.push({ at: from - offset, data });
   }
-  const result = new Uint8Array(length);
+  const result = allocate(length);
   for (const piece of pieces) result.set(await piece.data, piece.at);
   return result;
 }
@@ -65,7 +66,7 @@ export async function readFile(inode: Inode, options: ReadFileOptions = {}): Pro
     throw new ImageError("limit", `the file has ${size} bytes, more than the ${max} allowed`, { offset: inode.offset });
   }
   if (size <= PIECE) return inode.read(0, size, signal);
-  const content = new Uint8Array(size);
+  const content = allocate(size);
   for (let at = 0; at < size; at += PIECE) content.set(await inode.read(at, Math.min(PIECE, size - at), signal), at);
   return content;
 }
@@ -78,14 +79,22 @@ export interface ReadStreamOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The content in pieces, each read only when it is asked for. */
+/**
+ * The content in pieces, each read only when it is asked for.
+ *
+ * @throws ImageError what `Inode.read` throws; `corrupt` when it ends before the size of the file.
+ */
 export async function* filePieces(inode: Inode, options: ReadStreamOptions = {}): AsyncGenerator<Uint8Array> {
   const { start = 0, signal } = options;
   const end = Math.min(options.end ?? inode.stat.size, inode.stat.size);
+  // Asked even when there is nothing to yield: an empty directory is to be refused as a full one is.
+  if (start >= end) await inode.read(start, 0, signal);
   for (let at = start; at < end; ) {
     throwIfAborted(signal);
     const piece = await inode.read(at, Math.min(PIECE, end - at), signal);
-    if (piece.length === 0) return;
+    if (piece.length === 0) {
+      throw new ImageError("corrupt", `the content ends at byte ${at} of ${end}`, { offset: inode.offset });
+    }
     yield piece;
     at += piece.length;
   }
@@ -94,7 +103,7 @@ export async function* filePieces(inode: Inode, options: ReadStreamOptions = {})
 /** The content as a web stream, which `Readable.fromWeb`, `Response` and `pipeTo` take. */
 export function readStream(inode: Inode, options: ReadStreamOptions = {}): ReadableStream<Uint8Array> {
   const pieces = filePieces(inode, options);
-  return new ReadableStream<Uint8Array>({
+  const source: UnderlyingDefaultSource<Uint8Array> = {
     async pull(controller) {
       const { done, value } = await pieces.next();
       if (done) controller.close();
@@ -103,5 +112,7 @@ export function readStream(inode: Inode, options: ReadStreamOptions = {}): Reada
     async cancel() {
       await pieces.return(undefined);
     },
-  });
+  };
+  // Nothing is read before somebody asks.
+  return new ReadableStream<Uint8Array>(source, { highWaterMark: 0 });
 }

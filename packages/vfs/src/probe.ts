@@ -1,4 +1,4 @@
-import { type BlockDevice, type FindingKind, finding, isImageError } from "@guestprobe/block";
+import { type BlockDevice, type FindingKind, finding, findingFromError, isImageError } from "@guestprobe/block";
 import type { FileSystem, FileSystemFormat, OpenOptions } from "./types.js";
 
 export const AMBIGUOUS_FILE_SYSTEM: FindingKind = {
@@ -33,7 +33,7 @@ export async function probeFileSystem(
  * Opens the file system on `device` with the first of `formats` that knows it; undefined when none does.
  *
  * When two magics match and the first format cannot be opened, the next is tried; the first error is thrown if all
- * fail.
+ * fail. Each error is reported, so that the choice can be understood.
  *
  * @throws ImageError from the format's `open`.
  */
@@ -53,6 +53,7 @@ export async function openFileSystem(
       return await format.open(device, options);
     } catch (error) {
       if (!isImageError(error) || error.code === "aborted") throw error;
+      if (candidates.length > 1) options.report?.(findingFromError(error));
       first ??= error;
     }
   }

@@ -23,6 +23,8 @@ export interface ResolveOptions {
   readonly policy?: WalkPolicy;
   /** Whether a link in the last place is followed. Default true. */
   readonly followLast?: boolean;
+  /** Looks up one name of a directory; by default its own `lookup`. For callers that remember answers or add rules. */
+  readonly lookup?: (directory: Inode, name: Uint8Array, signal?: AbortSignal) => Promise<Inode | undefined>;
   readonly signal?: AbortSignal;
 }
 
@@ -42,14 +44,14 @@ const MAX_PENDING = 16 * PATH_MAX;
  * undefined when a name does not exist.
  *
  * @throws ImageError `not-a-directory` for a component that is none, `symlink-loop` past the policy's limit,
- * `invalid-argument` for a path that does not begin with "/".
+ * `limit` for links that are too long, `invalid-argument` for a path that does not begin with "/".
  */
 export async function resolve(
   fs: FileSystem,
   path: PathLike,
   options: ResolveOptions = {},
 ): Promise<Resolved | undefined> {
-  const { policy = LINUX_WALK, followLast = true, signal } = options;
+  const { policy = LINUX_WALK, followLast = true, lookup = lookupItself, signal } = options;
   if (!isAbsolutePath(path)) {
     throw new ImageError("invalid-argument", `"${decodeText(pathBytes(path))}" does not begin with "/"`);
   }
@@ -71,7 +73,7 @@ export async function resolve(
       names.pop();
       continue;
     }
-    const found = await current.lookup(name, signal);
+    const found = await lookup(current, name, signal);
     if (found === undefined) return undefined;
     const isLast = pending.length === 0;
     if (found.stat.type !== "symlink" || (isLast && !followLast && !mustBeDirectory)) {
@@ -93,14 +95,14 @@ export async function resolve(
     }
     const target = await found.readLink(signal);
     if (target.length === 0 && !policy.emptyPath) return undefined;
-    if (isLast && hasTrailingSlash(target)) mustBeDirectory = true;
-    pending.push(...splitPath(target).reverse());
     if (target.length > PATH_MAX || pending.length > MAX_PENDING) {
       throw new ImageError("limit", `a link on the way to ${show(path)} has a target of ${target.length} bytes`, {
         format: fs.kind,
         offset: found.offset,
       });
     }
+    if (isLast && hasTrailingSlash(target)) mustBeDirectory = true;
+    pending.push(...splitPath(target).reverse());
     if (isAbsolutePath(target)) {
       current = root;
       parents = [];
@@ -122,6 +124,7 @@ export async function open(fs: FileSystem, path: PathLike, options: ResolveOptio
   return found.inode;
 }
 
+const lookupItself: NonNullable<ResolveOptions["lookup"]> = (directory, name, signal) => directory.lookup(name, signal);
 const isDot = (name: Uint8Array): boolean => name.length === 1 && name[0] === 0x2e;
 const isDotDot = (name: Uint8Array): boolean => name.length === 2 && name[0] === 0x2e && name[1] === 0x2e;
 const show = (path: PathLike): string => decodeText(pathBytes(path));

@@ -2,6 +2,12 @@ import { ImageError, isImageError, throwIfAborted } from "@guestprobe/block";
 import { childPath } from "./path.js";
 import type { Dirent, FileSystem, Inode } from "./types.js";
 
+/**
+ * Longest path below which a walk goes, in bytes; four times the kernel's PATH_MAX. Each open directory holds its
+ * path, so that a deep tree of long names, which fits into a few megabytes of image, would fill gigabytes.
+ */
+const MAX_PATH = 16_384;
+
 export interface WalkOptions {
   /** Most entries; the walk ends with `limit` after that. Default 10 million. */
   readonly maxEntries?: number;
@@ -52,43 +58,49 @@ export async function* walk(
     inside.push(inode);
     entered.add(identity(inode));
   };
-  descend(first, start);
-  while (open.length > 0) {
-    throwIfAborted(signal);
-    const top = open[open.length - 1]!;
-    const directory = inside[inside.length - 1]!;
-    const dirent = top.batch[top.at];
-    if (dirent === undefined) {
-      try {
-        const { done, value } = await top.batches.next();
-        if (!done) {
-          top.batch = value;
-          top.at = 0;
-          continue;
+  try {
+    descend(first, start);
+    while (open.length > 0) {
+      throwIfAborted(signal);
+      const top = open[open.length - 1]!;
+      const directory = inside[inside.length - 1]!;
+      const dirent = top.batch[top.at];
+      if (dirent === undefined) {
+        try {
+          const { done, value } = await top.batches.next();
+          if (!done) {
+            top.batch = value;
+            top.at = 0;
+            continue;
+          }
+        } catch (error) {
+          yield { ...top.entry, error: asImageError(error) };
         }
-      } catch (error) {
-        yield { ...top.entry, error: asImageError(error) };
+        open.pop();
+        inside.pop();
+        continue;
       }
-      open.pop();
-      inside.pop();
-      continue;
+      top.at += 1;
+      count += 1;
+      if (count > maxEntries) throw new ImageError("limit", `more than ${maxEntries} entries`);
+      const below = { path: childPath(top.entry.path, dirent.name), depth: top.entry.depth + 1, dirent };
+      let inode: Inode;
+      try {
+        inode = await directory.child(dirent, signal);
+      } catch (error) {
+        yield { ...below, inode: undefined, error: asImageError(error) };
+        continue;
+      }
+      const isTooDeep = open.length >= maxDepth || below.path.length > MAX_PATH;
+      const entry: WalkEntry = { ...below, inode, error: whyNotEntered(inode, entered, isTooDeep) };
+      yield entry;
+      if (inode.stat.type === "dir" && recursive && entry.error === undefined && (enter?.(entry) ?? true)) {
+        descend(entry, inode);
+      }
     }
-    top.at += 1;
-    count += 1;
-    if (count > maxEntries) throw new ImageError("limit", `more than ${maxEntries} entries`);
-    const below = { path: childPath(top.entry.path, dirent.name), depth: top.entry.depth + 1, dirent };
-    let inode: Inode;
-    try {
-      inode = await directory.child(dirent, signal);
-    } catch (error) {
-      yield { ...below, inode: undefined, error: asImageError(error) };
-      continue;
-    }
-    const entry: WalkEntry = { ...below, inode, error: whyNotEntered(inode, entered, open.length >= maxDepth) };
-    yield entry;
-    if (inode.stat.type === "dir" && recursive && entry.error === undefined && (enter?.(entry) ?? true)) {
-      descend(entry, inode);
-    }
+  } finally {
+    // Also when the caller stops early: a directory left half read may hold on to something.
+    for (const { batches } of open) await batches.return?.();
   }
 }
 

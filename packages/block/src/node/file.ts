@@ -1,7 +1,6 @@
-import { close, constants, fstatSync, openSync, read as readCallback, readSync } from "node:fs";
-import { open } from "node:fs/promises";
-import { type BlockDevice, checkRange } from "../device.js";
-import { ImageError, throwIfAborted } from "../errors.js";
+import { close, constants, fstatSync, openSync, read as readCallback, readSync, type Stats, statSync } from "node:fs";
+import { allocate, type BlockDevice, checkRange } from "../device.js";
+import { ImageError, isImageError, throwIfAborted } from "../errors.js";
 
 export interface FileDeviceOptions {
   /**
@@ -14,8 +13,12 @@ export interface FileDeviceOptions {
 /** An open file as a device. Close it with `close()` or `await using`. */
 export interface FileDevice extends BlockDevice, AsyncDisposable {
   readonly path: string;
+  /** Waits for the reads under way; those that come later reject with `io`. */
   close(): Promise<void>;
 }
+
+/** Most bytes of one system call: Linux stops short of 2 GiB, and Node refuses more. */
+const MAX_CALL = 1 << 30;
 
 /**
  * Opens a regular file or a block special file, read-only. The size is taken once: bytes that are added later are not
@@ -24,70 +27,63 @@ export interface FileDevice extends BlockDevice, AsyncDisposable {
  * @throws ImageError `io` when the path cannot be opened or is neither of the two (a directory, a socket, a pipe).
  */
 export async function openFile(path: string, options: FileDeviceOptions = {}): Promise<FileDevice> {
-  const fail = (message: string, cause?: unknown): never => {
-    throw new ImageError("io", `${path}: ${message}`, { cause });
-  };
-  let fd: number;
-  try {
-    // O_NONBLOCK: opening a pipe that nobody writes to must not hang before its type is known.
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  } catch (cause) {
-    return fail(describe(cause), cause);
-  }
+  const fd = openChecked(path);
   try {
     const stat = fstatSync(fd);
-    if (stat.isDirectory()) fail("is a directory, not a disk image");
-    if (!stat.isFile() && !stat.isBlockDevice()) fail("is neither a regular file nor a block device");
-    const size = stat.isFile() ? stat.size : await blockDeviceSize(path);
+    checkType(path, stat);
+    const size = stat.isFile() ? stat.size : await blockDeviceSize(fd);
     return fileDevice(fd, path, size, options.blocking === true);
-  } catch (error) {
+  } catch (cause) {
     await closeFd(fd);
-    throw error;
+    throw isImageError(cause) ? cause : new ImageError("io", `${path}: ${describe(cause)}`, { cause });
   }
 }
 
-function fileDevice(fd: number, path: string, size: number, blocking: boolean): FileDevice {
-  const short = (offset: number, got: number, length: number): ImageError =>
-    new ImageError("io", `${path}: ${got} bytes came back where ${length} were asked for: the file was cut`, {
-      offset,
-    });
-  const failed = (offset: number, cause: unknown): ImageError =>
-    new ImageError("io", `${path}: ${describe(cause)}`, { offset, cause });
+function openChecked(path: string): number {
+  try {
+    // Asked before it is opened: opening alone starts a watchdog, rewinds a tape and wakes the writer of a pipe.
+    checkType(path, statSync(path));
+    // O_NONBLOCK: a pipe that took the file's place since must not hang the call.
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (cause) {
+    throw isImageError(cause) ? cause : new ImageError("io", `${path}: ${describe(cause)}`, { cause });
+  }
+}
 
-  const readBlocking = (offset: number, length: number): Uint8Array => {
-    const target = new Uint8Array(length);
+function checkType(path: string, stat: Stats): void {
+  if (stat.isDirectory()) throw new ImageError("io", `${path}: is a directory, not a disk image`);
+  if (stat.isFile() || stat.isBlockDevice()) return;
+  throw new ImageError("io", `${path}: is neither a regular file nor a block device`);
+}
+
+function fileDevice(fd: number, path: string, size: number, blocking: boolean): FileDevice {
+  const readAll = async (offset: number, length: number): Promise<Uint8Array> => {
+    const target = allocate(length);
     let filled = 0;
     while (filled < length) {
+      const count = Math.min(length - filled, MAX_CALL);
       let got: number;
       try {
-        got = readSync(fd, target, filled, length - filled, offset + filled);
+        got = blocking
+          ? readSync(fd, target, filled, count, offset + filled)
+          : await readPooled(fd, target, filled, count, offset + filled);
       } catch (cause) {
-        throw failed(offset + filled, cause);
+        throw new ImageError("io", `${path}: ${describe(cause)}`, { offset: offset + filled, cause });
       }
-      if (got === 0) throw short(offset, filled, length);
+      if (got === 0) {
+        const reason = `${path}: ${filled} bytes came back where ${length} were asked for: the file was cut`;
+        throw new ImageError("io", reason, { offset });
+      }
       filled += got;
     }
     return target;
   };
 
-  const readPooled = async (offset: number, length: number): Promise<Uint8Array> => {
-    const target = new Uint8Array(length);
-    let filled = 0;
-    while (filled < length) {
-      const got = await new Promise<number>((resolve, reject) => {
-        readCallback(fd, target, filled, length - filled, offset + filled, (cause, count) =>
-          cause === null ? resolve(count) : reject(failed(offset + filled, cause)),
-        );
-      });
-      if (got === 0) throw short(offset, filled, length);
-      filled += got;
-    }
-    return target;
-  };
-
+  const underWay = new Set<Promise<unknown>>();
   let closed: Promise<void> | undefined;
   const closeOnce = (): Promise<void> => {
-    closed ??= closeFd(fd);
+    // The number of a closed descriptor may belong to another file at once: no read may still be using it.
+    closed ??= Promise.allSettled(underWay).then(() => closeFd(fd));
     return closed;
   };
   return {
@@ -96,37 +92,52 @@ function fileDevice(fd: number, path: string, size: number, blocking: boolean): 
     async read(offset, length, signal) {
       checkRange(size, offset, length);
       throwIfAborted(signal);
-      // A closed descriptor's number may belong to another file by now.
       if (closed !== undefined) throw new ImageError("io", `${path}: was closed`, { offset });
-      return blocking ? readBlocking(offset, length) : readPooled(offset, length);
+      const reading = readAll(offset, length);
+      if (blocking) return reading;
+      underWay.add(reading);
+      try {
+        return await reading;
+      } finally {
+        underWay.delete(reading);
+      }
     },
     close: closeOnce,
     [Symbol.asyncDispose]: closeOnce,
   };
 }
 
+function readPooled(fd: number, target: Uint8Array, at: number, count: number, offset: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    readCallback(fd, target, at, count, offset, (cause, got) => (cause === null ? resolve(got) : reject(cause)));
+  });
+}
+
 /** A block special file has a stat size of 0; seeking is not to be had in Node, so the end is found by reading. */
-async function blockDeviceSize(path: string): Promise<number> {
-  const handle = await open(path, "r");
-  try {
-    const probe = new Uint8Array(1);
-    const exists = async (offset: number) => (await handle.read(probe, 0, 1, offset)).bytesRead === 1;
-    if (!(await exists(0))) return 0;
-    let inside = 0;
-    let outside = 1;
-    while (outside <= Number.MAX_SAFE_INTEGER / 2 && (await exists(outside))) {
-      inside = outside;
-      outside *= 2;
+async function blockDeviceSize(fd: number): Promise<number> {
+  const probe = new Uint8Array(1);
+  const exists = async (offset: number): Promise<boolean> => {
+    try {
+      return (await readPooled(fd, probe, 0, 1, offset)) === 1;
+    } catch (cause) {
+      // A bad sector is part of the disk; past the end a read answers no bytes and no error.
+      if (errorCode(cause) === "EIO") return true;
+      throw cause;
     }
-    while (outside - inside > 1) {
-      const middle = Math.floor((inside + outside) / 2);
-      if (await exists(middle)) inside = middle;
-      else outside = middle;
-    }
-    return inside + 1;
-  } finally {
-    await handle.close();
+  };
+  if (!(await exists(0))) return 0;
+  let inside = 0;
+  let outside = 1;
+  while (outside <= Number.MAX_SAFE_INTEGER / 2 && (await exists(outside))) {
+    inside = outside;
+    outside *= 2;
   }
+  while (outside - inside > 1) {
+    const middle = Math.floor((inside + outside) / 2);
+    if (await exists(middle)) inside = middle;
+    else outside = middle;
+  }
+  return inside + 1;
 }
 
 function closeFd(fd: number): Promise<void> {
@@ -135,11 +146,13 @@ function closeFd(fd: number): Promise<void> {
   });
 }
 
+const errorCode = (cause: unknown): string | undefined => (cause as NodeJS.ErrnoException | undefined)?.code;
+
 /** A system error in words: "no such file", "permission denied". */
 function describe(cause: unknown): string {
-  const code = (cause as NodeJS.ErrnoException | undefined)?.code;
+  const code = errorCode(cause);
   if (code === "ENOENT") return "no such file";
   if (code === "EACCES" || code === "EPERM") return "permission denied";
-  if (code === "ENXIO") return "is a socket or a device without a driver";
+  if (code === "ENXIO") return "is a device without a driver";
   return cause instanceof Error ? cause.message : String(cause);
 }

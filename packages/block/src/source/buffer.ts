@@ -1,4 +1,5 @@
 import { type BlockDevice, checkRange } from "../device.js";
+import { throwIfAborted } from "../errors.js";
 
 /** A device over bytes in memory. Reads share memory with `source`. */
 export function bufferDevice(source: Uint8Array, options: { readonly sectorSize?: number } = {}): BlockDevice {
@@ -7,8 +8,9 @@ export function bufferDevice(source: Uint8Array, options: { readonly sectorSize?
   return {
     size: data.length,
     sectorSize: options.sectorSize,
-    async read(offset, length) {
+    async read(offset, length, signal) {
       checkRange(data.length, offset, length);
+      throwIfAborted(signal);
       return data.subarray(offset, offset + length);
     },
     peek(offset, length) {

@@ -1,4 +1,4 @@
-import { type BlockDevice, checkRange } from "../device.js";
+import { allocate, type BlockDevice, checkRange } from "../device.js";
 import { ImageError, isImageError, throwIfAborted } from "../errors.js";
 
 export interface HttpDeviceOptions {
@@ -13,14 +13,17 @@ export interface HttpDeviceOptions {
 const strongEtag = (etag: string | null): string | undefined =>
   etag === null || etag.startsWith("W/") ? undefined : etag;
 
-/** RFC 9110 section 14.4: "bytes FIRST-LAST/COMPLETE". */
-const CONTENT_RANGE = /^bytes (\d+)-(\d+)\/(\d+)$/;
+/** RFC 9110 section 14.4: "bytes FIRST-LAST/COMPLETE"; names of units are case-insensitive (section 14.1). */
+const CONTENT_RANGE = /^bytes (\d+)-(\d+)\/(\d+)$/i;
+
+/** What a server says of the version of the file. */
+const versionOf = (headers: Headers): string => `${headers.get("etag") ?? ""}\n${headers.get("last-modified") ?? ""}`;
 
 /**
  * Opens a device over HTTP range requests (RFC 9110 section 14). The first request asks for one byte, which tells the
  * size, whether the server honours ranges, and the entity tag. Each later answer must have status 206, exactly the
- * range asked for, the same size and the same tag: a file that is replaced while it is read is an error, never a mix
- * of two versions. Put a page cache above it.
+ * range asked for, the same size, tag and date: a file that is replaced while it is read is an error, never a mix of
+ * two versions (unless the server sends neither tag nor date and the size stays). Put a page cache above it.
  *
  * @throws ImageError `io` when the server cannot be reached, refuses, or does not honour ranges.
  */
@@ -30,9 +33,8 @@ export async function openHttp(url: string | URL, options: HttpDeviceOptions = {
 
   const get = async (first: number, length: number, etag: string | undefined, signal: AbortSignal | undefined) => {
     throwIfAborted(signal);
+    // With a Range, fetch itself asks for no content encoding, which would count bytes of something else than the image.
     const headers: Record<string, string> = { ...options.headers, Range: `bytes=${first}-${first + length - 1}` };
-    // A transfer encoding such as gzip would count bytes of something else than the image.
-    headers["Accept-Encoding"] = "identity";
     if (etag !== undefined) headers["If-Match"] = etag;
     try {
       const response = await request(address, { headers, ...(signal === undefined ? {} : { signal }) });
@@ -46,14 +48,15 @@ export async function openHttp(url: string | URL, options: HttpDeviceOptions = {
 
   const probe = await get(0, 1, undefined, options.signal);
   const size = probe.complete;
-  const etag = probe.response.headers.get("etag");
+  const etag = strongEtag(probe.response.headers.get("etag"));
+  const version = versionOf(probe.response.headers);
   return {
     size,
     async read(offset, length, signal) {
       checkRange(size, offset, length);
       if (length === 0) return new Uint8Array(0);
-      const answer = await get(offset, length, strongEtag(etag), signal);
-      const changed = answer.response.headers.get("etag") !== etag || answer.complete !== size;
+      const answer = await get(offset, length, etag, signal);
+      const changed = versionOf(answer.response.headers) !== version || answer.complete !== size;
       if (changed) throw new ImageError("io", `${address}: the file changed while it was read`, { offset });
       return answer.body;
     },
@@ -68,8 +71,8 @@ function describeFailure(cause: unknown): string {
 
 async function checkAnswer(response: Response, address: string, first: number, length: number) {
   const refuse = async (why: string): Promise<never> => {
-    // The body may be the whole image: it is not to be read.
-    await response.body?.cancel();
+    // The body may be the whole image: it is not to be read. How its end goes does not matter any more.
+    await response.body?.cancel().catch(() => {});
     throw new ImageError("io", `${address}: ${why}`, { offset: first });
   };
   if (response.status === 200) {
@@ -94,7 +97,7 @@ async function checkAnswer(response: Response, address: string, first: number, l
 /** The body if it is exactly `length` bytes; a longer one is cut off as soon as it shows, not collected. */
 async function readExactly(response: Response, length: number): Promise<Uint8Array | undefined> {
   if (response.body === null) return undefined;
-  const body = new Uint8Array(length);
+  const body = allocate(length);
   const reader = response.body.getReader();
   let filled = 0;
   for (;;) {

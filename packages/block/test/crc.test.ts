@@ -1,0 +1,60 @@
+import { crc32 as zlibCrc32 } from "node:zlib";
+import { crc32, crc32c, crc32cRaw, encodeText } from "@guestprobe/block";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+
+/** The definition, bit by bit: reflected polynomial, no inversion. */
+function bitwise(polynomial: number, register: number, data: Uint8Array): number {
+  let crc = register >>> 0;
+  for (const byte of data) {
+    crc = (crc ^ byte) >>> 0;
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc & 1 ? (crc >>> 1) ^ polynomial : crc >>> 1) >>> 0;
+  }
+  return crc;
+}
+
+const bytes = fc.uint8Array({ maxLength: 100 });
+
+describe("crc32", () => {
+  test("the check value of the CRC catalogue", () => expect(crc32(encodeText("123456789"))).toBe(0xcbf43926));
+  test("nothing", () => expect(crc32(new Uint8Array(0))).toBe(0));
+  test("equals zlib's at every length and alignment", () => {
+    fc.assert(
+      fc.property(bytes, fc.nat(9), (data, skip) => {
+        expect(crc32(data.subarray(skip))).toBe(zlibCrc32(data.subarray(skip)));
+      }),
+    );
+  });
+  test("goes on from an earlier result", () => {
+    fc.assert(
+      fc.property(bytes, bytes, (a, b) => {
+        expect(crc32(b, crc32(a))).toBe(zlibCrc32(b, zlibCrc32(a)));
+      }),
+    );
+  });
+});
+
+describe("crc32c", () => {
+  // RFC 3720 (iSCSI), appendix B.4; the RFC prints the bytes in the order of the wire.
+  test.each([
+    ["32 bytes of zeros", new Uint8Array(32), 0x8a9136aa],
+    ["32 bytes of ones", new Uint8Array(32).fill(0xff), 0x62a8ab43],
+    ["32 bytes rising", Uint8Array.from({ length: 32 }, (_, n) => n), 0x46dd794e],
+    ["32 bytes falling", Uint8Array.from({ length: 32 }, (_, n) => 31 - n), 0x113fdb5c],
+    ["the check value of the CRC catalogue", encodeText("123456789"), 0xe3069283],
+  ])("%s", (_, data, expected) => expect(crc32c(data)).toBe(expected));
+  test("in two parts is the same as in one", () => {
+    fc.assert(
+      fc.property(bytes, bytes, (a, b) => {
+        expect(crc32c(b, crc32c(a))).toBe(crc32c(Uint8Array.of(...a, ...b)));
+      }),
+    );
+  });
+  test("the bare register is the definition, whatever it starts from", () => {
+    fc.assert(
+      fc.property(bytes, fc.integer({ min: 0, max: 0xffff_ffff }), (data, register) => {
+        expect(crc32cRaw(data, register)).toBe(bitwise(0x82f63b78, register, data));
+      }),
+    );
+  });
+});

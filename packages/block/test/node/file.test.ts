@@ -1,0 +1,179 @@
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openFile } from "@guestprobe/block/node";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { run } from "../../../../test/lib/kernel-view.mjs";
+import { pattern } from "../lib/pattern.js";
+
+const data = pattern(100_000);
+let folder: string;
+const at = (name: string) => join(folder, name);
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "guestprobe-file-"));
+  writeFileSync(at("image"), data);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe.each([[false], [true]])("blocking: %s", (blocking) => {
+  test("reads what the file holds", async () => {
+    await using device = await openFile(at("image"), { blocking });
+    expect([device.size, device.path]).toEqual([100_000, at("image")]);
+    expect(await device.read(0, 100_000)).toEqual(data);
+    expect(await device.read(99_999, 1)).toEqual(data.slice(-1));
+    expect(await device.read(100_000, 0)).toHaveLength(0);
+    const parts = await Promise.all([5, 50_000, 7].map((offset) => device.read(offset, 1000)));
+    expect(parts).toEqual([5, 50_000, 7].map((offset) => data.slice(offset, offset + 1000)));
+  });
+
+  test("ranges and signals", async () => {
+    await using device = await openFile(at("image"), { blocking });
+    await expect(device.read(99_999, 2)).rejects.toMatchObject({ code: "past-end", offset: 99_999 });
+    await expect(device.read(-1, 2)).rejects.toMatchObject({ code: "invalid-argument" });
+    await expect(device.read(0, 2, AbortSignal.abort())).rejects.toMatchObject({ code: "aborted" });
+  });
+
+  test("a file that is cut answers io, and what is left is still read", async () => {
+    writeFileSync(at("cut"), data);
+    await using device = await openFile(at("cut"), { blocking });
+    truncateSync(at("cut"), 1000);
+    await expect(device.read(500, 1000)).rejects.toThrow(
+      `${at("cut")}: 500 bytes came back where 1000 were asked for: the file was cut (at byte 500)`,
+    );
+    await expect(device.read(5000, 10)).rejects.toMatchObject({ code: "io", offset: 5000 });
+    expect(await device.read(500, 500)).toEqual(data.slice(500, 1000));
+  });
+
+  test("a file that grows keeps its size", async () => {
+    writeFileSync(at("grows"), data.subarray(0, 10));
+    await using device = await openFile(at("grows"), { blocking });
+    writeFileSync(at("grows"), data);
+    expect(device.size).toBe(10);
+    await expect(device.read(5, 10)).rejects.toMatchObject({ code: "past-end" });
+  });
+
+  test("after close nothing is read, whoever has the descriptor now", async () => {
+    const device = await openFile(at("image"), { blocking });
+    await device.close();
+    await device.close();
+    const other = openSync(at("image"), "r");
+    await expect(device.read(0, 10)).rejects.toMatchObject({ code: "io" });
+    closeSync(other);
+  });
+
+  test("close waits for the reads under way", async () => {
+    const device = await openFile(at("image"), { blocking });
+    const reads = Array.from({ length: 50 }, (_, n) => device.read(n * 1000, 1000));
+    const closing = device.close();
+    await expect(device.read(0, 1)).rejects.toMatchObject({ code: "io" });
+    expect(await Promise.all(reads)).toEqual(reads.map((_, n) => data.slice(n * 1000, n * 1000 + 1000)));
+    await closing;
+  });
+
+  test("a sparse file of terabytes: its end is read, all of it at once is refused", async () => {
+    writeFileSync(at("sparse"), "");
+    const size = 8 * 2 ** 40;
+    truncateSync(at("sparse"), size);
+    await using device = await openFile(at("sparse"), { blocking });
+    expect(device.size).toBe(size);
+    expect(await device.read(size - 3, 3)).toEqual(new Uint8Array(3));
+    await expect(device.read(0, size)).rejects.toMatchObject({ code: "limit" });
+  });
+});
+
+describe("what can be opened", () => {
+  test("an empty file", async () => {
+    writeFileSync(at("empty"), "");
+    await using device = await openFile(at("empty"));
+    expect(device.size).toBe(0);
+    expect(await device.read(0, 0)).toHaveLength(0);
+    await expect(device.read(0, 1)).rejects.toMatchObject({ code: "past-end" });
+  });
+
+  test.each([["with blank"], ["-rf"], ["new\nline"], ["ünïcödé \u{1f427}"], ["%2e%2e"], ["a:b?c*d"]])(
+    "a file named %j",
+    async (name) => {
+      writeFileSync(at(name), data.subarray(0, 3));
+      await using device = await openFile(at(name));
+      expect(await device.read(0, 3)).toEqual(data.slice(0, 3));
+    },
+  );
+
+  test("a symbolic link to a file", async () => {
+    symlinkSync("image", at("link"));
+    await using device = await openFile(at("link"));
+    expect(device.size).toBe(100_000);
+  });
+
+  test("opening and reading changes neither content nor times of modification", async () => {
+    const before = statSync(at("image"), { bigint: true });
+    await using device = await openFile(at("image"));
+    await device.read(0, 1000);
+    const after = statSync(at("image"), { bigint: true });
+    expect([after.mtimeNs, after.ctimeNs, after.size]).toEqual([before.mtimeNs, before.ctimeNs, before.size]);
+  });
+});
+
+describe("what cannot be opened is io, and leaves no descriptor behind", () => {
+  const refused = async (path: string, reason: string): Promise<void> => {
+    const before = readdirSync("/proc/self/fd").length;
+    await expect(openFile(path)).rejects.toMatchObject({ code: "io", message: `${path}: ${reason}` });
+    expect(readdirSync("/proc/self/fd")).toHaveLength(before);
+  };
+
+  test("nothing there", () => refused(at("none"), "no such file"));
+  test("a directory", async () => {
+    mkdirSync(at("folder"));
+    await refused(at("folder"), "is a directory, not a disk image");
+  });
+  test("a pipe that nobody writes to, at once", async () => {
+    run("mkfifo", [at("pipe")]);
+    await refused(at("pipe"), "is neither a regular file nor a block device");
+  });
+  test("a socket", async () => {
+    const server = createServer().listen(at("socket"));
+    await new Promise((resolve) => server.once("listening", resolve));
+    await refused(at("socket"), "is neither a regular file nor a block device");
+    server.close();
+  });
+  test("a character device", () => refused("/dev/null", "is neither a regular file nor a block device"));
+  test("links in a circle", async () => {
+    symlinkSync("loop", at("loop"));
+    await expect(openFile(at("loop"))).rejects.toMatchObject({ code: "io", cause: { code: "ELOOP" } });
+  });
+  test("a path through a file", async () => {
+    await expect(openFile(at("image/x"))).rejects.toMatchObject({ code: "io", cause: { code: "ENOTDIR" } });
+  });
+  test("a path with a NUL", async () => {
+    await expect(openFile(at("a\0b"))).rejects.toMatchObject({ code: "io", cause: expect.any(TypeError) });
+  });
+  test("a file that may not be read", async () => {
+    writeFileSync(at("secret"), "x");
+    chmodSync(at("secret"), 0);
+    // The superuser may read everything: the check is made as nobody.
+    const isRoot = process.geteuid?.() === 0;
+    if (isRoot) {
+      chmodSync(at("."), 0o755);
+      process.seteuid?.(65534);
+    }
+    try {
+      await refused(at("secret"), "permission denied");
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+    }
+  });
+});

@@ -1,0 +1,58 @@
+import type { FileSystem } from "@guestprobe/vfs";
+import { textPair } from "@guestprobe/vfs";
+import { type Disk, partitionDevice } from "../guest.js";
+import { findingJson } from "../output/output.js";
+
+/** A file system as `inspect` and `parts` show it. */
+export function fsJson(fs: FileSystem | undefined): Record<string, unknown> | null {
+  if (fs === undefined) return null;
+  return {
+    kind: fs.kind,
+    ...(fs.label.length === 0 ? { label: null } : textPair("label", fs.label)),
+    uuid: fs.uuid ?? null,
+    blockSize: fs.blockSize,
+    bytes: fs.size,
+    features: fs.features,
+  };
+}
+
+/** What `extra` adds to a disk and to each of its partitions, by their device names. */
+export type Extra = (device: string) => Record<string, unknown>;
+
+/** One disk with its tables, partitions and gaps. */
+export function diskJson(disk: Disk, extra: Extra): Record<string, unknown> {
+  const { tables, partitions, gaps } = disk.partitions;
+  return {
+    device: disk.name,
+    image: disk.image,
+    format: disk.format,
+    bytes: disk.device.size,
+    sectorSize: tables[0]?.sectorSize ?? disk.device.sectorSize ?? 512,
+    ...extra(disk.name),
+    tables: tables.map((found) => ({
+      kind: found.kind,
+      role: found.role,
+      offset: found.offset,
+      sectorSize: found.sectorSize,
+      uuid: found.uuid ?? null,
+      problems: found.problems.map(findingJson),
+    })),
+    partitions: partitions.map((partition) => {
+      const device = partitionDevice(disk.name, partition);
+      return {
+        device,
+        number: partition.number,
+        kind: partition.kind,
+        start: partition.start,
+        bytes: partition.length,
+        type: { id: partition.type.id, name: partition.type.name ?? null },
+        active: partition.active,
+        name: partition.name ?? null,
+        uuid: partition.uuid ?? null,
+        attributes: partition.attributes,
+        ...extra(device),
+      };
+    }),
+    gaps: gaps.map((gap) => ({ start: gap.start, bytes: gap.length })),
+  };
+}

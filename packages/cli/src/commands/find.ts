@@ -1,0 +1,96 @@
+import { findingFromError } from "@guestprobe/block";
+import { type Entry, type FileType, toEntry, type WalkEntry, walk } from "@guestprobe/vfs";
+import { imagesThenPath } from "../arguments.js";
+import { EXIT, UsageError } from "../exit.js";
+import { globMatcher } from "../glob.js";
+import { parseSize } from "../limits.js";
+import { escapeGuestText } from "../output/escape.js";
+import { findingJson } from "../output/output.js";
+import { Progress } from "../output/progress.js";
+import type { Options, Run } from "../verbs.js";
+import { readTarget } from "./listing.js";
+
+const TYPES: Record<string, FileType> = {
+  f: "file",
+  d: "dir",
+  l: "symlink",
+  c: "char",
+  b: "block",
+  p: "fifo",
+  s: "socket",
+};
+
+export const find: Run = async (context, words, options) => {
+  const { images, path } = imagesThenPath(words);
+  const wanted = matcher(options);
+  const maxDepth = options.maxDepth === undefined ? Number.POSITIVE_INFINITY : Number(options.maxDepth);
+  if (!(maxDepth >= 0)) throw new UsageError(`--max-depth: "${options.maxDepth}" is no depth`);
+  const { out } = context;
+  const guest = await context.open(images, options);
+  const place = await guest.place(path, { followLast: false });
+  const { device } = place.volume;
+  const progress = new Progress(out);
+  const entries: (Entry & { device: string })[] = [];
+  let found = 0;
+  const walker = walk(place.inode, place.path, {
+    maxEntries: context.limits.entries,
+    enter: (entry) => entry.depth < maxDepth,
+  });
+  try {
+    for await (const entry of walker) {
+      context.watch.check();
+      progress.step();
+      if (entry.error !== undefined) {
+        out.log.report(findingFromError(entry.error, { device, path: entry.path }));
+        // The directory itself was given before its entries broke off.
+        if (entry.inode?.stat.type === "dir") continue;
+      }
+      if (!wanted(entry)) continue;
+      found += 1;
+      if (out.options.json) {
+        const { target, error } = await readTarget(entry.inode);
+        entries.push({
+          device,
+          ...toEntry({ path: entry.path, inode: entry.inode, target, error: entry.error ?? error }),
+        });
+      } else if (options.print0 === true) {
+        out.bytes(Buffer.concat([entry.path, Buffer.alloc(1)]));
+      } else {
+        out.line(escapeGuestText(entry.path));
+      }
+      await out.pace();
+    }
+  } finally {
+    progress.end();
+  }
+  if (out.options.json) out.json({ schema: "guestprobe/find/1", entries, findings: out.log.findings.map(findingJson) });
+  return found > 0 ? EXIT.yes : EXIT.no;
+};
+
+function matcher(options: Options): (entry: WalkEntry) => boolean {
+  const tests: ((entry: WalkEntry) => boolean)[] = [];
+  for (const [key, ignoreCase] of [
+    ["name", false],
+    ["iname", true],
+  ] as const) {
+    if (options[key] === undefined) continue;
+    const matches = globMatcher(String(options[key]), ignoreCase);
+    tests.push(({ path }) => matches(path.subarray(path.lastIndexOf(0x2f) + 1)));
+  }
+  if (options.type !== undefined) {
+    const type = TYPES[String(options.type)];
+    tests.push(({ inode, dirent }) => (inode?.stat.type ?? dirent?.type) === type);
+  }
+  if (options.size !== undefined) tests.push(sizeTest(String(options.size)));
+  return (entry) => tests.every((test) => test(entry));
+}
+
+function sizeTest(text: string): (entry: WalkEntry) => boolean {
+  const sign = /^[+-]/.exec(text)?.[0] ?? "";
+  const size = parseSize(text.slice(sign.length), "--size");
+  return ({ inode }) => {
+    if (inode === undefined) return false;
+    if (sign === "+") return inode.stat.size > size;
+    return sign === "-" ? inode.stat.size < size : inode.stat.size === size;
+  };
+}

@@ -1,0 +1,113 @@
+import { encodeText, type FindingKind, finding, findingFromError, type Report } from "@guestprobe/block";
+import { BOOT_PROBE_PATHS } from "@guestprobe/grub";
+import { type FileSystem, GRUB_WALK, resolve } from "@guestprobe/vfs";
+import type { Context } from "../context.js";
+import { EXIT } from "../exit.js";
+import { type Guest, partitionDevice, type Volume } from "../guest.js";
+import { escapeGuestText } from "../output/escape.js";
+import { findingJson, imageErrorOnly } from "../output/output.js";
+import { type Column, formatBytes, table } from "../output/table.js";
+import type { Run } from "../verbs.js";
+import { diskJson, fsJson } from "./disk-json.js";
+
+const COLUMNS: readonly Column[] = [
+  { title: "device" },
+  { title: "size", align: "right" },
+  { title: "type", flexible: true },
+  { title: "fs" },
+  { title: "label", flexible: true },
+  { title: "uuid" },
+];
+
+export const NOTHING_RECOGNISED: FindingKind = {
+  code: "disk-not-recognised",
+  severity: "warning",
+  title: "Neither partitions nor a file system were recognised on a disk",
+  explanation:
+    "The image holds no partitions and no file system that this tool reads. It may be blank, encrypted as a whole, a " +
+    "member of a larger volume, in a container format that this version does not open, or damaged at its start.",
+  next: [
+    "compare with `file -s IMAGE` and `blkid -p IMAGE`",
+    "convert a container first: `qemu-img convert -O raw IMAGE disk.img`",
+  ],
+};
+
+interface Inspected {
+  readonly fs: FileSystem | undefined;
+  readonly bootFiles: readonly string[];
+}
+
+export const inspect: Run = async (context, words, options) => {
+  const guest = await context.open(words, options);
+  const { out } = context;
+  const found = new Map<string, Inspected>();
+  for (const volume of guest.volumes) found.set(volume.device, await inspectVolume(guest, volume, out.log.report));
+  let recognised = false;
+  for (const disk of guest.disks) {
+    const volumes = guest.volumes.filter((volume) => volume.disk === disk);
+    const known = disk.partitions.partitions.length > 0 || volumes.some((volume) => found.get(volume.device)?.fs);
+    recognised ||= known;
+    if (known || volumes.some((volume) => guest.failure(volume))) continue;
+    const table = disk.partitions.tables.length > 0 ? "an empty partition table" : "no partition table";
+    const why = disk.device.size === 0 ? "the image is empty" : `${table} and no file system that is known`;
+    out.log.report(finding(NOTHING_RECOGNISED, why, { device: disk.name, offset: 0 }));
+  }
+  if (out.options.json) {
+    const extra = (device: string): Record<string, unknown> => {
+      const inspected = found.get(device);
+      return { fs: fsJson(inspected?.fs), bootFiles: inspected?.bootFiles ?? [] };
+    };
+    out.json({
+      schema: "guestprobe/inspect/1",
+      disks: guest.disks.map((disk) => diskJson(disk, extra)),
+      mapped: [],
+      findings: out.log.findings.map(findingJson),
+    });
+  } else {
+    showGuest(context, guest, found);
+  }
+  return recognised ? EXIT.yes : EXIT.cannotTell;
+};
+
+async function inspectVolume(guest: Guest, volume: Volume, report: Report): Promise<Inspected> {
+  const fs = await guest.fileSystem(volume);
+  const bootFiles: string[] = [];
+  for (const path of fs === undefined ? [] : BOOT_PROBE_PATHS) {
+    try {
+      const hit = await resolve(fs as FileSystem, path, { policy: GRUB_WALK });
+      if (hit?.inode.stat.type === "file") bootFiles.push(path);
+    } catch (cause) {
+      const error = imageErrorOnly(cause);
+      if (error.code === "limit") throw error;
+      // A path through a file or a loop of links is no boot file, and no damage.
+      if (error.code === "not-a-directory" || error.code === "symlink-loop") continue;
+      report(findingFromError(error, { device: volume.device, path: encodeText(path) }));
+    }
+  }
+  return { fs, bootFiles };
+}
+
+function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, Inspected>): void {
+  const rows: string[][] = [];
+  const row = (name: string, bytes: number, type: string, device: string): void => {
+    const fs = found.get(device)?.fs;
+    rows.push([name, formatBytes(bytes), type, fs?.kind ?? "", fs ? escapeGuestText(fs.label) : "", fs?.uuid ?? ""]);
+  };
+  for (const disk of guest.disks) {
+    const kinds = disk.partitions.tables.map((each) =>
+      each.role === "main" ? each.kind : `${each.role} ${each.kind}`,
+    );
+    row(`(${disk.name})`, disk.device.size, [disk.format, ...kinds].join(", "), disk.name);
+    for (const [index, partition] of disk.partitions.partitions.entries()) {
+      const last = index === disk.partitions.partitions.length - 1;
+      const device = partitionDevice(disk.name, partition);
+      const type = `${partition.type.name ?? partition.type.id}${partition.active ? " *" : ""}`;
+      row(`${last ? "└─" : "├─"}(${device})`, partition.length, type, device);
+    }
+  }
+  out.lines(table(COLUMNS, rows, out.width));
+  const files = [...found].flatMap(([device, { bootFiles }]) => bootFiles.map((path) => `  (${device})${path}`));
+  out.line();
+  out.line(files.length === 0 ? "No boot files." : "Boot files:");
+  out.lines(files);
+}

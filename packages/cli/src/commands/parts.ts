@@ -1,0 +1,80 @@
+import type { Partition } from "@guestprobe/partition";
+import type { FileSystem } from "@guestprobe/vfs";
+import type { Context } from "../context.js";
+import { EXIT } from "../exit.js";
+import { type Disk, partitionDevice } from "../guest.js";
+import { escapeGuestText } from "../output/escape.js";
+import { findingJson } from "../output/output.js";
+import { type Column, formatBytes, table } from "../output/table.js";
+import type { Run } from "../verbs.js";
+import { diskJson, fsJson } from "./disk-json.js";
+
+const COLUMNS: readonly Column[] = [
+  { title: "device" },
+  { title: "start", align: "right" },
+  { title: "end", align: "right" },
+  { title: "size", align: "right" },
+  { title: "" },
+  { title: "type", flexible: true },
+  { title: "name", flexible: true },
+];
+
+export const parts: Run = async (context, words, options) => {
+  const guest = await context.open(words, options);
+  const { out } = context;
+  const found = guest.disks.some((disk) => disk.partitions.tables.length > 0);
+  if (out.options.json) {
+    const kinds = new Map<string, FileSystem | undefined>();
+    for (const volume of guest.volumes) kinds.set(volume.device, await guest.fileSystem(volume));
+    out.json({
+      schema: "guestprobe/parts/1",
+      disks: guest.disks.map((disk) => diskJson(disk, (device) => ({ fs: fsJson(kinds.get(device)) }))),
+      mapped: [],
+      findings: out.log.findings.map(findingJson),
+    });
+    return found ? EXIT.yes : EXIT.no;
+  }
+  for (const [index, disk] of guest.disks.entries()) {
+    if (index > 0) out.line();
+    showDisk(context, disk);
+  }
+  return found ? EXIT.yes : EXIT.no;
+};
+
+function showDisk({ out }: Context, disk: Disk): void {
+  const { tables, partitions, gaps } = disk.partitions;
+  const kinds = tables.map((found) =>
+    found.role === "main" ? found.kind.toUpperCase() : `${found.role} ${found.kind.toUpperCase()}`,
+  );
+  const sector = tables[0]?.sectorSize ?? 512;
+  const head = `(${disk.name})  ${escapeGuestText(disk.image)}: ${formatBytes(disk.device.size)}, sectors of ${sector} bytes`;
+  out.line(out.style("bold", `${head}, ${kinds.length === 0 ? "no partition table" : kinds.join(" and ")}`));
+  if (tables.length === 0) return;
+  const rows = [
+    ...partitions.map((partition) => ({ at: partition.start, row: partitionRow(disk, partition) })),
+    ...gaps.map((gap) => ({
+      at: gap.start,
+      row: ["", String(gap.start), String(gap.start + gap.length), formatBytes(gap.length), "", "(free)", ""],
+    })),
+  ].sort((a, b) => a.at - b.at);
+  out.lines(
+    table(
+      COLUMNS,
+      rows.map(({ row }) => row),
+      out.width,
+    ),
+  );
+}
+
+function partitionRow(disk: Disk, partition: Partition): string[] {
+  const { start, length, type } = partition;
+  return [
+    `(${partitionDevice(disk.name, partition)})`,
+    String(start),
+    String(start + length),
+    formatBytes(length),
+    partition.active ? "*" : "",
+    type.name ?? type.id,
+    escapeGuestText(partition.name ?? ""),
+  ];
+}

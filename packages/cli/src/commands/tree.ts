@@ -1,0 +1,81 @@
+import { childPath, type Inode, textPair } from "@guestprobe/vfs";
+import { imagesThenPath } from "../arguments.js";
+import { EXIT, UsageError } from "../exit.js";
+import { escapeGuestText } from "../output/escape.js";
+import { findingJson } from "../output/output.js";
+import type { Run } from "../verbs.js";
+import { type ListedFile, listDirectory, readTarget } from "./listing.js";
+
+interface TreeNode {
+  readonly name: string;
+  readonly nameHex?: string;
+  readonly type: string | null;
+  readonly target: string | null;
+  readonly targetHex?: string;
+  readonly children: TreeNode[] | null;
+}
+
+export const tree: Run = async (context, words, options) => {
+  const { images, path } = imagesThenPath(words);
+  const maxDepth = options.maxDepth === undefined ? 256 : Number(options.maxDepth);
+  if (!Number.isInteger(maxDepth) || maxDepth < 1)
+    throw new UsageError(`--max-depth: "${options.maxDepth}" is no depth`);
+  const guest = await context.open(images, options);
+  const place = await guest.place(path);
+  const { out } = context;
+  const { device } = place.volume;
+  let directories = 0;
+  let others = 0;
+  const entered = new Set<string>();
+
+  const visit = async (directory: Inode, at: Uint8Array, prefix: string, depth: number): Promise<TreeNode[] | null> => {
+    const key = `${directory.subvolume ?? ""}:${directory.stat.ino}`;
+    if (depth > maxDepth || entered.has(key)) return null;
+    entered.add(key);
+    const all = await listDirectory(context, device, at, directory);
+    const files = options.all === true ? all : all.filter((file) => file.name[0] !== 0x2e);
+    const nodes: TreeNode[] = [];
+    for (const [index, file] of files.entries()) {
+      const last = index === files.length - 1;
+      const isDirectory = file.inode?.stat.type === "dir";
+      if (isDirectory) directories += 1;
+      else others += 1;
+      const { target } = await readTarget(file.inode);
+      if (!out.options.json) {
+        out.line(`${prefix}${last ? "└── " : "├── "}${label(file, target)}`);
+        await out.pace();
+      }
+      const children =
+        file.inode !== undefined && isDirectory
+          ? await visit(file.inode, childPath(at, file.name), `${prefix}${last ? "    " : "│   "}`, depth + 1)
+          : null;
+      if (!out.options.json) continue;
+      nodes.push({
+        ...textPair("name", file.name),
+        type: file.inode?.stat.type ?? null,
+        ...(target === undefined ? { target: null } : textPair("target", target)),
+        children,
+      });
+    }
+    return nodes;
+  };
+
+  if (!out.options.json) out.line(escapeGuestText(place.path));
+  const children = place.inode.stat.type === "dir" ? await visit(place.inode, place.path, "", 1) : null;
+  if (out.options.json) {
+    const root = { ...textPair("name", place.path), type: place.inode.stat.type, target: null, children };
+    out.json({ schema: "guestprobe/tree/1", device, tree: root, findings: out.log.findings.map(findingJson) });
+  } else {
+    out.line();
+    out.line(
+      `${directories} ${directories === 1 ? "directory" : "directories"}, ${others} ${others === 1 ? "file" : "files"}`,
+    );
+  }
+  return EXIT.yes;
+};
+
+function label(file: ListedFile, target: Uint8Array | undefined): string {
+  const name = escapeGuestText(file.name);
+  if (file.error !== undefined) return `${name}  [${file.error.code}]`;
+  return target === undefined ? name : `${name} -> ${escapeGuestText(target)}`;
+}

@@ -1,0 +1,6 @@
+import { ext } from "@guestprobe/ext";
+import type { FileSystemFormat } from "@guestprobe/vfs";
+import { xfs } from "@guestprobe/xfs";
+
+/** The file systems that the command reads. */
+export const FORMATS: readonly FileSystemFormat[] = [ext, xfs];

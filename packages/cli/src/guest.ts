@@ -1,0 +1,228 @@
+import {
+  type BlockDevice,
+  cachedDevice,
+  countReads,
+  findingFromError,
+  type ImageError,
+  type ReadStats,
+  type Report,
+} from "@guestprobe/block";
+import { type FileDevice, openFile } from "@guestprobe/block/node";
+import { GrubSearch, type GrubVersion } from "@guestprobe/grub";
+import { type Partition, type Partitions, readPartitions } from "@guestprobe/partition";
+import {
+  type ChecksumPolicy,
+  type FileSystem,
+  type Inode,
+  LINUX_WALK,
+  openFileSystem,
+  type ResolveOptions,
+} from "@guestprobe/vfs";
+import { nameDisks } from "./disk-names.js";
+import { UsageError } from "./exit.js";
+import { FORMATS } from "./formats.js";
+import type { Limits, Watch } from "./limits.js";
+import { imageErrorOnly, type Output } from "./output/output.js";
+import { findPlace } from "./place.js";
+import type { Options } from "./verbs.js";
+
+/** One image of the command line. */
+export interface Disk {
+  /** GRUB's name of it: "xen/xvda". */
+  readonly name: string;
+  /** As it was given. */
+  readonly image: string;
+  readonly format: "raw";
+  readonly device: BlockDevice;
+  readonly partitions: Partitions;
+  /** What was read of the file, below the cache. */
+  readonly stats: ReadStats;
+}
+
+/** A disk or a part of one that may hold a file system. */
+export interface Volume {
+  /** GRUB's name of it, without parentheses: "xen/xvda,msdos1". */
+  readonly device: string;
+  readonly block: BlockDevice;
+  readonly disk: Disk;
+  /** Undefined for a whole disk. */
+  readonly partition: Partition | undefined;
+  /** Bytes from the start of the disk. */
+  readonly start: number;
+}
+
+/** Where a path of the command line leads. */
+export interface Place {
+  readonly volume: Volume;
+  readonly fs: FileSystem;
+  readonly inode: Inode;
+  /** Absolute on the volume, without links. */
+  readonly path: Uint8Array;
+}
+
+/** The disks of one guest, opened together. */
+export interface Guest {
+  readonly disks: readonly Disk[];
+  /** In the order of the command line: each disk, then its partitions by number. */
+  readonly volumes: readonly Volume[];
+  /** The file system of a volume; undefined where there is none or it cannot be opened, which is a finding. */
+  fileSystem(volume: Volume): Promise<FileSystem | undefined>;
+  /** Why `fileSystem` answered undefined, if an error was in the way. */
+  failure(volume: Volume): ImageError | undefined;
+  /**
+   * The file that a path of the command line names.
+   *
+   * @throws ImageError `not-found`, and what a path walk throws; UsageError for a device that is not there.
+   */
+  place(path: string, options?: ResolveOptions): Promise<Place>;
+  close(): Promise<void>;
+}
+
+interface Surroundings {
+  readonly out: Output;
+  readonly limits: Limits;
+  readonly watch: Watch;
+}
+
+export async function openGuest(images: readonly string[], options: Options, around: Surroundings): Promise<Guest> {
+  if (images.length === 0) throw new UsageError("no IMAGE is given");
+  const names = nameDisks(images.length, options.as as string | undefined);
+  const files: FileDevice[] = [];
+  try {
+    const disks: Disk[] = [];
+    for (const [index, image] of images.entries()) {
+      // Reads that block: nothing else runs in this process, and the thread pool would cost twenty times a warm read.
+      const file = await openFile(image, { blocking: true });
+      files.push(file);
+      disks.push(await openDisk(names[index]!, image, file, images.length, around));
+    }
+    let realtime: BlockDevice | undefined;
+    if (options.rt !== undefined) {
+      const file = await openFile(options.rt as string, { blocking: true });
+      files.push(file);
+      realtime = cachedDevice(around.watch.guard(file));
+    }
+    return makeGuest(disks, files, realtime, options, around);
+  } catch (error) {
+    await Promise.all(files.map((file) => file.close()));
+    throw error;
+  }
+}
+
+async function openDisk(
+  name: string,
+  image: string,
+  file: FileDevice,
+  count: number,
+  { out, limits, watch }: Surroundings,
+): Promise<Disk> {
+  const stats: ReadStats = { reads: 0, bytes: 0 };
+  const budget = Math.max(1 << 20, Math.min(64 << 20, Math.floor(limits.memory / 8 / count)));
+  const device = cachedDevice(watch.guard(countReads(file, stats)), { budget });
+  const report: Report = (entry) => out.log.report({ ...entry, device: entry.device ?? name });
+  let partitions: Partitions = { tables: [], partitions: [], gaps: [] };
+  try {
+    partitions = await readPartitions(device, { report });
+  } catch (cause) {
+    report(findingFromError(imageErrorOnly(cause)));
+  }
+  return { name, image, format: "raw", device, partitions, stats };
+}
+
+function makeGuest(
+  disks: readonly Disk[],
+  files: readonly FileDevice[],
+  realtime: BlockDevice | undefined,
+  options: Options,
+  { out }: Surroundings,
+): Guest {
+  const volumes = disks.flatMap(volumesOf);
+  const opened = new Map<Volume, Promise<FileSystem | undefined>>();
+  const failures = new Map<Volume, ImageError>();
+
+  const openVolume = async (volume: Volume): Promise<FileSystem | undefined> => {
+    const report: Report = (entry) => out.log.report({ ...entry, device: volume.device });
+    try {
+      return await openFileSystem(volume.block, FORMATS, {
+        report,
+        ...(realtime === undefined ? {} : { realtime }),
+        ...(options.journal === undefined ? {} : { journal: options.journal as "ignore" | "replay" }),
+        ...(options.checksums === undefined ? {} : { checksums: options.checksums as ChecksumPolicy }),
+      });
+    } catch (cause) {
+      const error = imageErrorOnly(cause);
+      if (error.code === "limit") throw error;
+      failures.set(volume, error);
+      report(findingFromError(error));
+      return undefined;
+    }
+  };
+
+  const guest = {
+    disks,
+    volumes,
+    fileSystem(volume: Volume): Promise<FileSystem | undefined> {
+      const known = opened.get(volume) ?? openVolume(volume);
+      opened.set(volume, known);
+      return known;
+    },
+    failure: (volume: Volume) => failures.get(volume),
+    /** GRUB's order; what GRUB does not list comes last. */
+    async searchOrder(): Promise<readonly Volume[]> {
+      const names = (await grubSearch(guest).devices()).map((device) => device.name);
+      const rank = ({ device }: Volume): number => (names.includes(device) ? names.indexOf(device) : names.length);
+      return volumes.toSorted((a, b) => rank(a) - rank(b));
+    },
+  };
+  return {
+    ...guest,
+    place: (path, walk) => findPlace(guest, path, { policy: LINUX_WALK, ...walk }, out),
+    async close() {
+      await Promise.all(files.map((file) => file.close()));
+    },
+  };
+}
+
+/** The whole disk and each of its partitions that has bytes. */
+function volumesOf(disk: Disk): Volume[] {
+  const whole: Volume = { device: disk.name, block: disk.device, disk, partition: undefined, start: 0 };
+  const parts = disk.partitions.partitions.flatMap((partition): Volume[] =>
+    partition.device === undefined
+      ? []
+      : [
+          {
+            device: partitionDevice(disk.name, partition),
+            block: partition.device,
+            disk,
+            partition,
+            start: partition.start,
+          },
+        ],
+  );
+  return [whole, ...parts];
+}
+
+/** GRUB's search over these disks: what it remembers from one search to the next is in the object returned. */
+export function grubSearch(
+  guest: Pick<Guest, "disks" | "volumes" | "fileSystem" | "failure">,
+  version?: GrubVersion,
+): GrubSearch {
+  const disks = guest.disks.map(({ name, device }) => ({ name, device }));
+  return new GrubSearch(disks, {
+    ...(version === undefined ? {} : { version }),
+    async openVolume(block, name, start) {
+      const volume = guest.volumes.find((candidate) => name === candidate.device && start === candidate.start);
+      // GRUB's lists go deeper than ours, into partitions inside partitions, and it reads damaged tables in its own way.
+      if (volume === undefined) return openFileSystem(block, FORMATS);
+      const fs = await guest.fileSystem(volume);
+      const failure = guest.failure(volume);
+      if (failure !== undefined) throw failure;
+      return fs;
+    },
+  });
+}
+
+/** GRUB's name of a partition: "xen/xvda,msdos1". */
+export function partitionDevice(disk: string, partition: Partition): string {
+  return `${disk},${partition.table === "gpt" ? "gpt" : "msdos"}${partition.number}`;
+}

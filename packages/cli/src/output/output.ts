@@ -1,0 +1,151 @@
+import { type Finding, FindingLog, type ImageError, isImageError } from "@guestprobe/block";
+import { textPair } from "@guestprobe/vfs";
+import colors from "picocolors";
+import { escapeGuestText } from "./escape.js";
+
+export interface OutputOptions {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly color: "auto" | "always" | "never";
+}
+
+type Style = "bold" | "dim" | "red" | "yellow" | "green" | "cyan";
+
+/** Bytes collected before they are handed to standard output. */
+const CHUNK = 64 << 10;
+
+/** Where a verb writes: answers to standard output, all else to standard error. */
+export class Output {
+  readonly options: OutputOptions;
+  readonly log = new FindingLog();
+  /** Columns of the terminal; undefined when standard output is none. */
+  readonly width: number | undefined;
+  readonly #colors: ReturnType<typeof colors.createColors>;
+  #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
+
+  constructor(options: OutputOptions) {
+    this.options = options;
+    this.width = process.stdout.isTTY ? process.stdout.columns : undefined;
+    // https://no-color.org: any value but the empty string turns colour off.
+    const allowed = process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
+    this.#colors = colors.createColors(options.color === "always" || (options.color === "auto" && allowed));
+  }
+
+  get isTerminal(): boolean {
+    return process.stdout.isTTY === true;
+  }
+
+  style(style: Style, text: string): string {
+    return this.#colors[style](text);
+  }
+
+  /** A line of the answer. Text from the guest must have been escaped. */
+  line(text = ""): void {
+    this.bytes(Buffer.from(`${text}\n`));
+  }
+
+  lines(texts: readonly string[]): void {
+    for (const text of texts) this.line(text);
+  }
+
+  /** Bytes of the answer, as they are. */
+  bytes(data: Uint8Array): void {
+    this.#pending.push(data);
+    this.#pendingBytes += data.length;
+  }
+
+  /** The one document of `--json`. */
+  json(document: Record<string, unknown>): void {
+    this.line(JSON.stringify(document, undefined, 2));
+  }
+
+  /** Waits for a slow reader once enough is pending, so that a long answer does not pile up in memory. */
+  async pace(): Promise<void> {
+    if (this.#pendingBytes >= CHUNK) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    if (this.#pendingBytes === 0) return;
+    const data = Buffer.concat(this.#pending);
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    await new Promise<void>((resolve, reject) => {
+      process.stdout.write(data, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  /** A remark for people; `--quiet` silences it. */
+  remark(text: string): void {
+    if (!this.options.quiet) process.stderr.write(`guestprobe: ${text}\n`);
+  }
+
+  /** Shows an error: what, where, why, and the next step. */
+  error(error: unknown, next: readonly string[] = []): void {
+    process.stderr.write(`guestprobe: ${escapeGuestText(messageOf(error))}\n`);
+    for (const step of next) process.stderr.write(`  try: ${step}\n`);
+  }
+
+  /** The findings, most severe first, as remarks on standard error. */
+  showFindings(): void {
+    if (this.options.quiet) return;
+    const order = { error: 0, warning: 1, note: 2 };
+    const shown = this.log.findings
+      .filter((entry) => entry.severity !== "note" || this.options.verbose)
+      .toSorted((a, b) => order[a.severity] - order[b.severity]);
+    for (const entry of shown) {
+      const place = [
+        entry.device === undefined ? "" : `(${entry.device})`,
+        entry.path ? escapeGuestText(entry.path) : "",
+      ];
+      const where = place.join("");
+      process.stderr.write(
+        `guestprobe: ${entry.severity}: ${where === "" ? "" : `${where}: `}${escapeGuestText(messageWithOffset(entry))} [${entry.code}]\n`,
+      );
+    }
+    for (const [code, count] of this.log.suppressed) {
+      process.stderr.write(`guestprobe: ${count} more of ${code}\n`);
+    }
+    const explainable = shown.find((entry) => entry.next.length > 0);
+    if (explainable) process.stderr.write(`guestprobe: more about it: guestprobe explain ${explainable.code}\n`);
+  }
+}
+
+function messageWithOffset(entry: Finding): string {
+  const known = entry.offset === undefined || entry.message.includes(`at byte ${entry.offset}`);
+  return known ? entry.message : `${entry.message} (at byte ${entry.offset})`;
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** A finding as JSON. */
+export function findingJson(entry: Finding): Record<string, unknown> {
+  return {
+    code: entry.code,
+    severity: entry.severity,
+    message: escapeGuestText(entry.message),
+    where: {
+      device: entry.device ?? null,
+      ...(entry.path === undefined ? { path: null } : textPair("path", entry.path)),
+      line: entry.line ?? null,
+      offset: entry.offset ?? null,
+      structure: entry.structure ?? null,
+      field: entry.field ?? null,
+    },
+    next: entry.next,
+  };
+}
+
+/** What an error says, as the `error` key of an entry. */
+export function errorJson(error: ImageError): { code: string; message: string } {
+  return { code: error.code, message: error.message };
+}
+
+/** Rethrows what is not about the image: mistakes of this program must not pass as damage of a disk. */
+export function imageErrorOnly(error: unknown): ImageError {
+  if (!isImageError(error)) throw error;
+  return error;
+}

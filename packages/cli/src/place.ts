@@ -1,0 +1,98 @@
+import { ImageError } from "@guestprobe/block";
+import { diskByHandle, parseDeviceName } from "@guestprobe/grub";
+import { type FileSystem, type ResolveOptions, resolve } from "@guestprobe/vfs";
+import { UsageError } from "./exit.js";
+import type { Disk, Place, Volume } from "./guest.js";
+import { imageErrorOnly, type Output } from "./output/output.js";
+
+export interface Volumes {
+  readonly disks: readonly Disk[];
+  readonly volumes: readonly Volume[];
+  /** In the order in which GRUB's `search` would visit them. */
+  searchOrder(): Promise<readonly Volume[]>;
+  fileSystem(volume: Volume): Promise<FileSystem | undefined>;
+  failure(volume: Volume): ImageError | undefined;
+}
+
+/** "(DEVICE)/path" in its two parts. */
+const WITH_DEVICE = /^\(((?:[^()\\]|\\.)*)\)(.*)$/s;
+
+/**
+ * The file that a path of the command line names: `(DEVICE)/path`, or `/path` on the first volume that has it.
+ *
+ * @throws ImageError `not-found`, and what a path walk throws; UsageError for a device that is not there.
+ */
+export async function findPlace(guest: Volumes, text: string, walk: ResolveOptions, out: Output): Promise<Place> {
+  const match = WITH_DEVICE.exec(text);
+  if (match === null) return findOnAny(guest, text, walk, out);
+  const volume = findVolume(guest, match[1]!);
+  const path = match[2] === "" ? "/" : match[2]!;
+  if (!path.startsWith("/")) throw new UsageError(`the path in "${text}" does not begin with "/"`);
+  const fs = await guest.fileSystem(volume);
+  if (fs === undefined) {
+    throw (
+      guest.failure(volume) ??
+      new ImageError("unsupported", `(${volume.device}) holds no file system that this tool reads`)
+    );
+  }
+  const found = await resolve(fs, path, walk);
+  if (found === undefined) throw new ImageError("not-found", `(${volume.device})${path}: no such file or directory`);
+  return { volume, fs, ...found };
+}
+
+async function findOnAny(guest: Volumes, path: string, walk: ResolveOptions, out: Output): Promise<Place> {
+  if (!path.startsWith("/")) throw new UsageError(`"${path}" begins neither with "/" nor with "(DEVICE)"`);
+  let failure: ImageError | undefined;
+  let volumes = 0;
+  const order = await guest.searchOrder();
+  for (const volume of order) {
+    const fs = await guest.fileSystem(volume);
+    failure ??= guest.failure(volume);
+    if (fs === undefined) continue;
+    volumes += 1;
+    try {
+      const found = await resolve(fs, path, walk);
+      if (found === undefined) continue;
+      if (order.length > 1) out.remark(`${path} is taken from (${volume.device})`);
+      return { volume, fs, ...found };
+    } catch (cause) {
+      const error = imageErrorOnly(cause);
+      if (error.code === "limit") throw error;
+      failure ??= error;
+    }
+  }
+  if (volumes === 0) {
+    throw failure ?? new ImageError("unsupported", "no volume holds a file system that this tool reads");
+  }
+  // A volume that could not be read may have had it: damage there is the better answer than "no".
+  throw failure ?? new ImageError("not-found", `${path}: no such file or directory on any volume`);
+}
+
+/**
+ * The volume of a device name: GRUB's own, or `hd0`, `hd0,1`, `hd0,msdos1` for the disks in their order.
+ *
+ * @throws UsageError naming the devices that are there.
+ */
+export function findVolume({ disks, volumes }: Pick<Volumes, "disks" | "volumes">, text: string): Volume {
+  const name = parseDeviceName(text);
+  const alias = name === undefined ? null : /^hd(\d+)$/.exec(name.disk);
+  const byHandle = alias === null ? undefined : diskByHandle(disks, Number(alias[1]))?.name;
+  const disk = disks.find(
+    (candidate) =>
+      candidate.name === name?.disk || candidate.name === `xen/${name?.disk}` || candidate.name === byHandle,
+  );
+  const parts = name?.partitions ?? [];
+  const found = volumes.find((volume) => {
+    if (volume.disk !== disk || parts.length > 1) return false;
+    const wanted = parts[0];
+    if (wanted === undefined || volume.partition === undefined)
+      return wanted === undefined && volume.partition === undefined;
+    const map = volume.partition.table === "gpt" ? "gpt" : "msdos";
+    return wanted.number === volume.partition.number && (wanted.map === "" || wanted.map === map);
+  });
+  if (found !== undefined) return found;
+  throw new UsageError(
+    `there is no device (${text})`,
+    volumes.map((volume) => `(${volume.device})`),
+  );
+}

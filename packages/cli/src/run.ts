@@ -1,0 +1,79 @@
+import { statSync } from "node:fs";
+import { isImageError } from "@guestprobe/block";
+import { CommanderError } from "commander";
+import { makeContext } from "./context.js";
+import { EXIT, type ExitCode, exitCodeOf, UsageError } from "./exit.js";
+import { escapeGuestText } from "./output/escape.js";
+import { errorJson, findingJson } from "./output/output.js";
+import { buildProgram, type Invocation, putVerbFirst } from "./program.js";
+
+/** Runs one command line and answers its exit code. Nothing that an image holds makes it throw. */
+export async function run(argv: readonly string[]): Promise<ExitCode> {
+  let invocation: Invocation | undefined;
+  try {
+    const program = buildProgram((chosen) => {
+      invocation = chosen;
+    });
+    if (argv.length === 0) {
+      program.outputHelp({ error: true });
+      return EXIT.usage;
+    }
+    const words = putVerbFirst(argv, (word) => statSync(word, { throwIfNoEntry: false }) !== undefined);
+    await program.parseAsync(words, { from: "user" });
+  } catch (error) {
+    // Help and version arrive as errors whose exit code is 0.
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.yes;
+    return complain(error);
+  }
+  if (invocation === undefined) return EXIT.usage;
+  try {
+    return await runVerb(invocation);
+  } catch (error) {
+    // The reader of a pipe went away (`| head`): nobody is left to tell.
+    if ((error as NodeJS.ErrnoException | undefined)?.code === "EPIPE") return EXIT.host;
+    return complain(error, invocation.verb.name);
+  }
+}
+
+async function runVerb({ verb, words, options }: Invocation): Promise<ExitCode> {
+  const context = makeContext(options);
+  try {
+    const work = await verb.load();
+    return await context.finish(await work(context, words, options));
+  } catch (error) {
+    if (!isImageError(error)) throw error;
+    // What was answered until then is kept, and the findings may say why it ended.
+    const { out } = context;
+    if (out.options.json && verb.jsonLines !== true) {
+      out.json({ schema: "guestprobe/error/1", error: errorJson(error), findings: out.log.findings.map(findingJson) });
+    }
+    const code = await context.finish(exitCodeOf(error));
+    complain(error);
+    return code;
+  } finally {
+    await context.close();
+  }
+}
+
+function complain(error: unknown, verb?: string): ExitCode {
+  const say = (text: string): void => void process.stderr.write(`guestprobe: ${escapeGuestText(text)}\n`);
+  if (error instanceof CommanderError) {
+    say(error.message.replace(/^error: /, ""));
+    say("try: guestprobe --help");
+    return EXIT.usage;
+  }
+  if (error instanceof UsageError) {
+    say(error.message);
+    const next = error.next.length > 0 ? error.next : [`guestprobe ${verb === undefined ? "" : `${verb} `}--help`];
+    for (const step of next) process.stderr.write(`  try: ${step}\n`);
+    return EXIT.usage;
+  }
+  if (isImageError(error)) {
+    say(error.message);
+    return exitCodeOf(error);
+  }
+  // A mistake of this program, or a host error that nobody foresaw: said in one line, never as a stack trace.
+  const text = error instanceof Error ? error.message : String(error);
+  say((error as NodeJS.ErrnoException | undefined)?.code === undefined ? `internal error: ${text}` : text);
+  return EXIT.host;
+}

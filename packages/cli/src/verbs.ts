@@ -1,0 +1,211 @@
+import { DEFAULT_GRUB_VERSION, GRUB_VERSIONS } from "@guestprobe/grub";
+import type { Context } from "./context.js";
+import type { ExitCode } from "./exit.js";
+
+/** An option of the command line, in commander's notation. */
+export interface OptionSpec {
+  readonly flags: string;
+  readonly description: string;
+  /** The values it takes; the shell completion offers them. */
+  readonly choices?: readonly string[];
+  readonly default?: string;
+  /** May be given several times; the values are collected. */
+  readonly repeatable?: boolean;
+}
+
+export type Options = Readonly<Record<string, unknown>>;
+export type Run = (context: Context, words: readonly string[], options: Options) => Promise<ExitCode>;
+
+export interface Verb {
+  readonly name: string;
+  readonly summary: string;
+  /** The words behind the verb, as the help shows them. */
+  readonly usage: string;
+  readonly options: readonly OptionSpec[];
+  readonly examples: readonly string[];
+  /** Writes one JSON document a line, with or without --json. */
+  readonly jsonLines?: true;
+  /** Loaded only when the verb runs: starting up must not pay for the others. */
+  readonly load: () => Promise<Run>;
+}
+
+/** Options that every verb takes. */
+export const COMMON_OPTIONS: readonly OptionSpec[] = [
+  { flags: "--json", description: "one JSON document on standard output" },
+  { flags: "--color <when>", description: "colour", choices: ["auto", "always", "never"], default: "auto" },
+  { flags: "-q, --quiet", description: "no remarks on standard error" },
+  { flags: "-v, --verbose", description: "more remarks: notes, and how much was read" },
+  { flags: "--limit-memory <size>", description: "most memory, as 256M or 1G (default 1G)" },
+  { flags: "--limit-time <time>", description: "most time, as 30s or 5m" },
+  { flags: "--limit-entries <n>", description: "most files and directories visited (default 10000000)" },
+];
+
+/** Options of every verb that opens images. */
+const IMAGE_OPTIONS: readonly OptionSpec[] = [
+  { flags: "--as <names>", description: "names of the disks, as xvda1,xvda2 or hd0 (default xvda,xvdb,...)" },
+  { flags: "--input-format <format>", description: "format of the images, instead of probing", choices: ["raw"] },
+];
+
+/** Options of every verb that reads file systems. */
+const FS_OPTIONS: readonly OptionSpec[] = [
+  ...IMAGE_OPTIONS,
+  {
+    flags: "--journal <mode>",
+    description: "ignore shows what GRUB sees, replay what Linux would see after recovery (in memory)",
+    choices: ["ignore", "replay"],
+    default: "ignore",
+  },
+  {
+    flags: "--checksums <policy>",
+    description: "what a checksum that does not match means",
+    choices: ["require", "report", "ignore"],
+    default: "report",
+  },
+  { flags: "--rt <file>", description: "the realtime device of an XFS volume" },
+];
+
+export const VERBS: readonly Verb[] = [
+  {
+    name: "inspect",
+    summary: "disks, partitions, file systems, labels and boot files",
+    usage: "IMAGE...",
+    options: FS_OPTIONS,
+    examples: ["guestprobe inspect guest.img", "guestprobe inspect --json a.img b.img"],
+    load: async () => (await import("./commands/inspect.js")).inspect,
+  },
+  {
+    name: "search",
+    summary: "what GRUB's search would find, in the order GRUB would find it",
+    usage: "[-f FILE]... [-l LABEL]... [-u UUID]... IMAGE...",
+    options: [
+      { flags: "-f, --file <file>", description: "volumes that hold this file", repeatable: true },
+      { flags: "-l, --label <label>", description: "volumes with this label", repeatable: true },
+      { flags: "-u, --fs-uuid <uuid>", description: "volumes with this UUID", repeatable: true },
+      { flags: "-s, --set", description: "stop at the first hit, as search --set does" },
+      { flags: "-n, --no-floppy", description: "pass over fd0 to fd9" },
+      {
+        flags: "--hint <device>",
+        description: "try this device first; with a trailing comma, its partitions too",
+        repeatable: true,
+      },
+      {
+        flags: "--grub <version>",
+        description: "whose rules decide what GRUB can read",
+        choices: Object.keys(GRUB_VERSIONS),
+        default: DEFAULT_GRUB_VERSION.id,
+      },
+      ...FS_OPTIONS,
+    ],
+    examples: [
+      "guestprobe search guest.img",
+      "guestprobe search -s -f /boot/grub/grub.cfg disk0.img disk1.img",
+      "guestprobe search -u 2f3c9a5e-4cf2-4c3c-8c0e-5f0d1f0a7a11 --json guest.img",
+    ],
+    load: async () => (await import("./commands/search.js")).search,
+  },
+  {
+    name: "parts",
+    summary: "partition tables and the gaps between partitions",
+    usage: "IMAGE...",
+    options: IMAGE_OPTIONS,
+    examples: ["guestprobe parts guest.img", "guestprobe parts --json guest.img"],
+    load: async () => (await import("./commands/parts.js")).parts,
+  },
+  {
+    name: "ls",
+    summary: "lists a directory",
+    usage: "[-l] [-a] [-R] IMAGE... PATH",
+    options: [
+      { flags: "-l, --long", description: "mode, links, owner, size and time" },
+      { flags: "-a, --all", description: "names that begin with a dot too" },
+      { flags: "-R, --recursive", description: "directories below too" },
+      ...FS_OPTIONS,
+    ],
+    examples: ["guestprobe ls guest.img /boot", "guestprobe ls -l guest.img '(xen/xvda,msdos1)/etc'"],
+    load: async () => (await import("./commands/ls.js")).ls,
+  },
+  {
+    name: "tree",
+    summary: "a directory and all below it, as a tree",
+    usage: "IMAGE... PATH",
+    options: [
+      { flags: "-a, --all", description: "names that begin with a dot too" },
+      { flags: "-L, --max-depth <n>", description: "directories below this depth are not entered" },
+      ...FS_OPTIONS,
+    ],
+    examples: ["guestprobe tree guest.img /boot", "guestprobe tree -L 2 guest.img /"],
+    load: async () => (await import("./commands/tree.js")).tree,
+  },
+  {
+    name: "stat",
+    summary: "all that is known about one file: times, attributes, where it lies",
+    usage: "IMAGE... PATH",
+    options: [{ flags: "-L, --dereference", description: "follow a symbolic link" }, ...FS_OPTIONS],
+    examples: ["guestprobe stat guest.img /boot/grub/grub.cfg", "guestprobe stat --json guest.img /etc/shadow"],
+    load: async () => (await import("./commands/stat.js")).stat,
+  },
+  {
+    name: "cat",
+    summary: "writes the content of a file",
+    usage: "IMAGE... PATH",
+    options: [{ flags: "--raw", description: "do not escape control bytes, even on a terminal" }, ...FS_OPTIONS],
+    examples: ["guestprobe cat guest.img /boot/grub/grub.cfg", "guestprobe cat guest.img /boot/vmlinuz > vmlinuz"],
+    load: async () => (await import("./commands/cat.js")).cat,
+  },
+  {
+    name: "find",
+    summary: "files below a directory that match",
+    usage: "IMAGE... PATH",
+    options: [
+      { flags: "--name <glob>", description: "name matches *, ? and [...]" },
+      { flags: "--iname <glob>", description: "the same, letter case ignored" },
+      { flags: "--type <letter>", description: "type of file", choices: ["f", "d", "l", "c", "b", "p", "s"] },
+      { flags: "--size <size>", description: "size, as 100, +1M (larger) or -4K (smaller)" },
+      { flags: "--max-depth <n>", description: "most directories below PATH" },
+      { flags: "-0, --print0", description: "unescaped paths, each ended by a NUL byte" },
+      ...FS_OPTIONS,
+    ],
+    examples: ["guestprobe find --name 'vmlinuz*' guest.img /boot", "guestprobe find --type l guest.img /"],
+    load: async () => (await import("./commands/find.js")).find,
+  },
+  {
+    name: "cp",
+    summary: "copies files out of the image into a directory on the host",
+    usage: "IMAGE... PATH... DEST",
+    options: [
+      { flags: "--links", description: "create symbolic links (default: they are left out)" },
+      { flags: "--force", description: "replace files that exist in DEST" },
+      ...FS_OPTIONS,
+    ],
+    examples: ["guestprobe cp guest.img /boot/grub/grub.cfg out/", "guestprobe cp guest.img /etc /boot out/"],
+    load: async () => (await import("./commands/cp.js")).cp,
+  },
+  {
+    name: "manifest",
+    summary: "one NDJSON line per file, with its SHA-256",
+    usage: "[--no-hash] IMAGE... [PATH]",
+    jsonLines: true,
+    options: [{ flags: "--no-hash", description: "leave the content unread" }, ...FS_OPTIONS],
+    examples: ["guestprobe manifest guest.img > guest.ndjson", "guestprobe manifest --no-hash guest.img /boot"],
+    load: async () => (await import("./commands/manifest.js")).manifest,
+  },
+  {
+    name: "explain",
+    summary: "the long text for a finding's code",
+    usage: "[CODE]",
+    options: [],
+    examples: ["guestprobe explain ext-journal-dirty", "guestprobe explain"],
+    load: async () => (await import("./commands/explain.js")).explain,
+  },
+  {
+    name: "completion",
+    summary: "a completion script for the shell",
+    usage: "bash|zsh|fish",
+    options: [],
+    examples: [
+      'eval "$(guestprobe completion bash)"',
+      "guestprobe completion fish > ~/.config/fish/completions/guestprobe.fish",
+    ],
+    load: async () => (await import("./commands/completion.js")).completion,
+  },
+];

@@ -1,0 +1,42 @@
+import type { Extent } from "@guestprobe/vfs";
+import type { FileMap } from "./file-map.js";
+
+/** Extents from byte `at` to before `end`, as far as one node of the map tells; at least one. */
+export async function nextExtents(
+  map: FileMap,
+  blockSize: number,
+  at: number,
+  end: number,
+  signal: AbortSignal | undefined,
+): Promise<Extent[]> {
+  const runs = await map.runs(Math.floor(at / blockSize), Math.ceil(end / blockSize), signal);
+  return runs.map((run) => {
+    const logical = Math.max(at, run.first * blockSize);
+    const skipped = logical - run.first * blockSize;
+    return {
+      kind: run.physical === undefined ? "hole" : run.unwritten ? "unwritten" : "data",
+      logical,
+      length: Math.min(end, (run.first + run.count) * blockSize) - logical,
+      physical: run.physical === undefined ? undefined : run.physical * blockSize + skipped,
+    };
+  });
+}
+
+/** All extents from byte `offset` on, for `length` bytes. */
+export async function extentsFrom(
+  map: FileMap,
+  blockSize: number,
+  offset: number,
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<Extent[]> {
+  const end = offset + length;
+  const extents: Extent[] = [];
+  for (let at = offset; at < end; ) {
+    for (const extent of await nextExtents(map, blockSize, at, end, signal)) {
+      extents.push(extent);
+      at = extent.logical + extent.length;
+    }
+  }
+  return extents;
+}

@@ -1,0 +1,67 @@
+import type { FindingKind } from "@guestprobe/block";
+
+const kind = (code: string, title: string, explanation: string, ...next: string[]): FindingKind => ({
+  code,
+  severity: "warning",
+  title,
+  explanation,
+  next,
+});
+
+export const TABLE_REFUSED = kind(
+  "grub-table-refused",
+  "GRUB does not accept the partition table",
+  "The partition is there, and GRUB lists no such device. GRUB drops a whole MBR for one status byte that is neither 0 nor " +
+    "0x80, or for an entry of type 0xEE; it reads a GPT only behind a protective MBR, and never from the backup.",
+  "repair the table inside the guest: `sfdisk --verify`, `sgdisk -v`",
+);
+export const FEATURE_REFUSED = kind(
+  "grub-feature-refused",
+  "GRUB's driver does not read this file system",
+  "The volume uses a feature that the driver does not know, or has a value that it takes for damage. To GRUB the device holds no " +
+    "file system at all.",
+  "keep /boot on a volume without that feature",
+  "for ext4: `tune2fs -O ^FEATURE` where it can be turned off",
+);
+export const NO_SUPERBLOCK = kind(
+  "grub-no-superblock",
+  "The first superblock is damaged, and GRUB reads no other",
+  "The volume was opened by a backup of its superblock. GRUB looks at the first one alone and finds no file system.",
+  "repair the volume inside the guest: `e2fsck -b BACKUP`",
+);
+export const OTHER_DRIVER = kind(
+  "grub-other-driver",
+  "GRUB would take the volume for another file system",
+  "The device carries the marks of two file systems, and GRUB asks its drivers in another order. What it would find there is " +
+    "not known here.",
+  "wipe the stale signature inside the guest: `wipefs`",
+);
+export const NESTED_NAME = kind(
+  "grub-nested-name",
+  "A partition inside a partition, which this GRUB cannot open",
+  "GRUB lists the device, and builds since February 2025 refuse its name: nothing may follow the first partition number.",
+  "move the volume to a partition of the outer table",
+);
+export const TOO_MANY_LINKS = kind(
+  "grub-too-many-links",
+  "The way to the file leads through more than seven symbolic links",
+  "Linux follows forty; GRUB gives up at the eighth.",
+  "shorten the chain of links",
+);
+export const FILE_ENCRYPTED = kind(
+  "grub-file-encrypted",
+  "The file, or a directory on the way to it, is encrypted",
+  "The volume is readable, this part of it is not without its key, which GRUB cannot have.",
+  "keep /boot out of encrypted directories",
+);
+
+/** Every kind of finding that a search reports for what it could not see as GRUB. */
+export const GRUB_SEARCH_FINDINGS: readonly FindingKind[] = [
+  TABLE_REFUSED,
+  FEATURE_REFUSED,
+  NO_SUPERBLOCK,
+  OTHER_DRIVER,
+  NESTED_NAME,
+  TOO_MANY_LINKS,
+  FILE_ENCRYPTED,
+];

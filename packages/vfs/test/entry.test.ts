@@ -1,0 +1,69 @@
+import { ImageError } from "@guestprobe/block";
+import { type Inode, textPair, toEntry } from "@guestprobe/vfs";
+import { describe, expect, test } from "vitest";
+
+const stat: Inode["stat"] = {
+  type: "char",
+  mode: 0o4755,
+  uid: 4294967294,
+  gid: 0,
+  size: 2 ** 53 - 1,
+  nlink: 2,
+  ino: 2 ** 53 - 1,
+  rdev: { major: 8, minor: 1 },
+  atimeNs: -1n,
+  mtimeNs: 2n ** 62n,
+  ctimeNs: 0n,
+  crtimeNs: undefined,
+};
+const inode = { stat } as Inode;
+const path = Uint8Array.of(0x2f, 0x61);
+
+describe("textPair", () => {
+  test("valid UTF-8 stands alone", () => expect(textPair("path", path)).toEqual({ path: "/a" }));
+  test("what had to be repaired has its bytes beside it", () => {
+    expect(textPair("target", Uint8Array.of(0x61, 0xff))).toEqual({ target: "a\ufffd", targetHex: "61ff" });
+  });
+  test("a replacement character that is there is no repair", () => {
+    expect(textPair("path", new TextEncoder().encode("\ufffd"))).toEqual({ path: "\ufffd" });
+  });
+});
+
+describe("toEntry", () => {
+  test("all of a file", () => {
+    expect(toEntry({ path, inode })).toEqual({
+      path: "/a",
+      type: "char",
+      mode: "4755",
+      uid: 4294967294,
+      gid: 0,
+      size: 9007199254740991,
+      nlink: 2,
+      ino: "9007199254740991",
+      mtimeNs: "4611686018427387904",
+      atimeNs: "-1",
+      ctimeNs: "0",
+      crtimeNs: null,
+      target: null,
+      rdev: { major: 8, minor: 1 },
+      sha256: null,
+    });
+  });
+  test("the mode has four digits, a creation time is text", () => {
+    const entry = toEntry({ path, inode: { stat: { ...stat, mode: 0o7, crtimeNs: 5n } } as Inode });
+    expect([entry.mode, entry.crtimeNs]).toEqual(["0007", "5"]);
+  });
+  test("target and digest are the caller's", () => {
+    const entry = toEntry({ path, inode, target: Uint8Array.of(0xc3), sha256: "ab" });
+    expect(entry).toMatchObject({ target: "\ufffd", targetHex: "c3", sha256: "ab" });
+  });
+  test("an inode that could not be read", () => {
+    const error = new ImageError("corrupt", "bad", { format: "ext", offset: 3 });
+    expect(toEntry({ path: Uint8Array.of(0x2f, 0xff), inode: undefined, error })).toEqual({
+      ...{ path: "/\ufffd", pathHex: "2fff", type: null, mode: null, uid: null, gid: null, size: null, nlink: null },
+      ...{ ino: null, mtimeNs: null, atimeNs: null, ctimeNs: null, crtimeNs: null, target: null, rdev: null },
+      sha256: null,
+      error: { code: "corrupt", message: "ext: bad (at byte 3)" },
+    });
+  });
+});

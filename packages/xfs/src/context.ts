@@ -1,0 +1,129 @@
+import {
+  type BlockDevice,
+  crc32c,
+  equalBytes,
+  finding,
+  ImageError,
+  type Report,
+  throwIfAborted,
+} from "@guestprobe/block";
+import type { ChecksumPolicy } from "@guestprobe/vfs";
+import { XFS_BAD_CHECKSUM, XFS_FOREIGN_BLOCK } from "./findings.js";
+import type { Superblock } from "./superblock.js";
+
+/** Most blocks that a memo remembers before it forgets all: some megabytes. */
+const MEMO_LIMIT = 1 << 16;
+
+/**
+ * Blocks that passed a check, by where they lie and whose they are, so that a block which thousands of lookups go
+ * through is not checked in full thousands of times.
+ */
+export class CheckMemo {
+  readonly #owners = new Map<number, number>();
+
+  has(at: number, owner: number): boolean {
+    return this.#owners.get(at) === owner;
+  }
+
+  add(at: number, owner: number): void {
+    if (this.#owners.size >= MEMO_LIMIT) this.#owners.clear();
+    this.#owners.set(at, owner);
+  }
+}
+
+/** What every part of the reader needs. */
+export interface XfsContext {
+  readonly device: BlockDevice;
+  /** Where the blocks of realtime files lie; undefined when the caller gave no realtime device. */
+  readonly realtime: BlockDevice | undefined;
+  readonly sb: Superblock;
+  readonly checksums: ChecksumPolicy;
+  readonly report: Report;
+  /** Blocks whose self-description was checked. */
+  readonly described: CheckMemo;
+  /** Leaf and node blocks of directories whose entries are in order. */
+  readonly ordered: CheckMemo;
+}
+
+/** Bytes of the data device: at once when they are in memory. */
+export async function readBytes(
+  ctx: XfsContext,
+  at: number,
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  throwIfAborted(signal);
+  return ctx.device.peek?.(at, length) ?? ctx.device.read(at, length, signal);
+}
+
+/** What a version 5 structure says of itself, as offsets within it, and what it should say. */
+export interface SelfDescription {
+  readonly structure: string;
+  readonly crc: number;
+  readonly uuid: number;
+  /** The daddr at which it lies. */
+  readonly blkno?: number;
+  /** An inode number: the inode's own, or that of the file which the block belongs to. */
+  readonly owner: { readonly field: number; readonly ino: number };
+}
+
+const FOUR_ZEROS = new Uint8Array(4);
+
+/** Whether the little-endian CRC-32C at `field` is that of all of `data` with the field itself as zeros. */
+export function hasGoodCrc(data: Uint8Array, field: number): boolean {
+  const head = crc32c(FOUR_ZEROS, crc32c(data.subarray(0, field)));
+  const crc = crc32c(data.subarray(field + 4), head);
+  const stored = data[field]! | (data[field + 1]! << 8) | (data[field + 2]! << 16) | (data[field + 3]! << 24);
+  return stored >>> 0 === crc;
+}
+
+/**
+ * Checks checksum, volume, place and owner of a version 5 structure, under the caller's policy. "Metadata Integrity",
+ * XFS Algorithms & Data Structures, 3rd ed.
+ *
+ * @param at Where the structure lies: bytes from the start of the device.
+ * @throws ImageError under `require`: `bad-checksum`, or `corrupt` for a block that belongs elsewhere.
+ */
+export function checkSelf(ctx: XfsContext, data: Uint8Array, at: number, self: SelfDescription): void {
+  if (ctx.sb.version !== 5 || ctx.checksums === "ignore") return;
+  const { structure, owner } = self;
+  if (self.blkno !== undefined && ctx.described.has(at, owner.ino)) return;
+  if (!hasGoodCrc(data, self.crc)) {
+    const message = "the checksum does not match";
+    const place = { format: "xfs", structure, offset: at };
+    if (ctx.checksums === "require") throw new ImageError("bad-checksum", message, place);
+    ctx.report(finding(XFS_BAD_CHECKSUM, message, place));
+  }
+  const foreign = whatIsForeign(ctx.sb, data, at, self);
+  if (foreign === undefined) {
+    if (self.blkno !== undefined) ctx.described.add(at, owner.ino);
+    return;
+  }
+  const place = { format: "xfs", structure, offset: at + foreign.field };
+  if (ctx.checksums === "require") throw new ImageError("corrupt", foreign.message, place);
+  ctx.report(finding(XFS_FOREIGN_BLOCK, foreign.message, place));
+}
+
+function whatIsForeign(
+  sb: Superblock,
+  data: Uint8Array,
+  at: number,
+  self: SelfDescription,
+): { field: number; message: string } | undefined {
+  if (!equalBytes(data.subarray(self.uuid, self.uuid + 16), sb.metaUuid)) {
+    return { field: self.uuid, message: "the block carries another volume's UUID" };
+  }
+  if (self.blkno !== undefined && !holds(data, self.blkno, at / 512)) {
+    return { field: self.blkno, message: `the block does not say that it is block ${at / 512}` };
+  }
+  if (!holds(data, self.owner.field, self.owner.ino)) {
+    return { field: self.owner.field, message: `the block does not say that it belongs to inode ${self.owner.ino}` };
+  }
+  return undefined;
+}
+
+/** Whether the big-endian 64 bits at `at` are `value`. */
+function holds(data: Uint8Array, at: number, value: number): boolean {
+  const view = new DataView(data.buffer, data.byteOffset + at, 8);
+  return view.getUint32(0) === Math.floor(value / 2 ** 32) && view.getUint32(4) === value % 2 ** 32;
+}

@@ -1,0 +1,23 @@
+import type { ImageError } from "@guestprobe/block";
+import type { FileType } from "@guestprobe/vfs";
+import { XFS_DIR3_FT } from "../layout/dir.js";
+
+/** An entry as it is stored, "." and ".." included. */
+export interface DirectoryEntry {
+  readonly name: Uint8Array;
+  readonly ino: number;
+  readonly type: FileType | undefined;
+  /** Byte of the structure it was decoded from. */
+  readonly offset: number;
+}
+
+/** The sound entries of one structure, and what was wrong with the first of the others. */
+export interface DecodedEntries {
+  readonly entries: readonly DirectoryEntry[];
+  readonly problem: ImageError | undefined;
+}
+
+/** The type that an entry records. */
+export function entryType(code: number | undefined): FileType | undefined {
+  return code === undefined ? undefined : XFS_DIR3_FT[code];
+}

@@ -1,0 +1,172 @@
+import { ImageError, isImageError, throwIfAborted } from "@guestprobe/block";
+import { viewOf } from "@guestprobe/block/struct";
+import {
+  clampRead,
+  type DeviceNumber,
+  type Dirent,
+  type Extent,
+  type Inode,
+  readThroughExtents,
+  type Stat,
+  type Xattr,
+} from "@guestprobe/vfs";
+import { readAttrs } from "./attr/read.js";
+import { contentDevice, contentExtents, coveringExtents } from "./content.js";
+import { checkSelf, readBytes, type XfsContext } from "./context.js";
+import { type Dinode, decodeDinode } from "./dinode.js";
+import { listDirectory } from "./dir/directory.js";
+import { lookupName } from "./dir/lookup.js";
+import { inodeToByte } from "./geometry.js";
+import {
+  XFS_DIFLAG_APPEND,
+  XFS_DIFLAG_IMMUTABLE,
+  XFS_DIFLAG_NOATIME,
+  XFS_DIFLAG_NODUMP,
+  XFS_DIFLAG_PROJINHERIT,
+  XFS_DIFLAG_REALTIME,
+  XFS_DIFLAG_SYNC,
+  XFS_DIFLAG2_DAX,
+  XFS_DIFLAG2_METADATA,
+  XFS_DIFLAG2_REFLINK,
+} from "./layout/inode.js";
+import { readSymlink } from "./symlink.js";
+
+/** Most bytes of one read: past it the caller reads in pieces. */
+const MAX_READ = 2 ** 30;
+
+/**
+ * Reads and checks an inode.
+ *
+ * @throws ImageError `not-found` for a number that the volume cannot have or that is not in use; `corrupt`, ...
+ */
+export async function loadInode(ctx: XfsContext, ino: number, signal: AbortSignal | undefined): Promise<Inode> {
+  const at = inodeToByte(ctx.sb, ino);
+  if (at === undefined) {
+    throw new ImageError("not-found", `the volume has no inode ${ino}`, { format: "xfs", structure: "xfs_dinode" });
+  }
+  const data = await readBytes(ctx, at, ctx.sb.inodeSize, signal);
+  const core = decodeDinode(ctx.sb, data, at, ino);
+  checkSelf(ctx, data, at, { structure: "xfs_dinode", crc: 100, uuid: 160, owner: { field: 152, ino } });
+  return new XfsInode(ctx, core);
+}
+
+const FLAG_NAMES: readonly (readonly [bit: number, name: string])[] = [
+  [XFS_DIFLAG_REALTIME, "realtime"],
+  [XFS_DIFLAG_IMMUTABLE, "immutable"],
+  [XFS_DIFLAG_APPEND, "append-only"],
+  [XFS_DIFLAG_SYNC, "sync"],
+  [XFS_DIFLAG_NOATIME, "noatime"],
+  [XFS_DIFLAG_NODUMP, "nodump"],
+  [XFS_DIFLAG_PROJINHERIT, "project-inherit"],
+];
+const FLAG2_NAMES: readonly (readonly [bit: number, name: string])[] = [
+  [XFS_DIFLAG2_DAX, "dax"],
+  [XFS_DIFLAG2_REFLINK, "reflink"],
+  [XFS_DIFLAG2_METADATA, "metadata"],
+];
+
+class XfsInode implements Inode {
+  readonly stat: Stat;
+  readonly offset: number;
+  readonly flags: readonly string[];
+  readonly #ctx: XfsContext;
+  readonly #core: Dinode;
+
+  constructor(ctx: XfsContext, core: Dinode) {
+    const { type, mode, uid, gid, size, nlink, ino, atimeNs, mtimeNs, ctimeNs, crtimeNs } = core;
+    this.stat = { type, mode, uid, gid, size, nlink, ino, rdev: deviceOf(core), atimeNs, mtimeNs, ctimeNs, crtimeNs };
+    this.offset = core.at;
+    this.flags = [
+      ...FLAG_NAMES.filter(([bit]) => (core.flags & bit) !== 0),
+      ...FLAG2_NAMES.filter(([bit]) => (core.flags2 & bit) !== 0),
+    ].map(([, name]) => name);
+    this.#ctx = ctx;
+    this.#core = core;
+  }
+
+  async *entries(signal?: AbortSignal): AsyncGenerator<readonly Dirent[], void, undefined> {
+    this.#checkDirectory(signal);
+    for await (const entries of listDirectory(this.#ctx, this.#core, signal)) {
+      if (entries.length > 0) yield entries.map(({ name, ino, type }) => ({ name, ino, type }));
+    }
+  }
+
+  async lookup(name: Uint8Array, signal?: AbortSignal): Promise<Inode | undefined> {
+    this.#checkDirectory(signal);
+    const entry = await lookupName(this.#ctx, this.#core, name, signal);
+    return entry === undefined ? undefined : this.#childInode(entry.ino, signal);
+  }
+
+  child(entry: Dirent, signal?: AbortSignal): Promise<Inode> {
+    return this.#childInode(entry.ino, signal);
+  }
+
+  async readLink(signal?: AbortSignal): Promise<Uint8Array> {
+    throwIfAborted(signal);
+    if (this.stat.type !== "symlink") throw this.#refuse("not-a-symlink", "is not a symbolic link");
+    return readSymlink(this.#ctx, this.#core, signal);
+  }
+
+  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+    throwIfAborted(signal);
+    if (this.stat.type === "dir") throw this.#refuse("is-a-directory", "is a directory");
+    if (this.stat.type !== "file") throw this.#refuse("invalid-argument", `is a ${this.stat.type}: it has no content`);
+    const count = clampRead(this.stat.size, offset, length);
+    if (count === 0) return new Uint8Array(0);
+    if (count > MAX_READ) throw this.#refuse("limit", `${count} bytes in one read, ${MAX_READ} are allowed`);
+    const device = contentDevice(this.#ctx, this.#core);
+    const extents: Extent[] = [];
+    for await (const batch of contentExtents(this.#ctx, this.#core, offset, offset + count, signal)) {
+      extents.push(...batch);
+    }
+    return readThroughExtents(device, extents, offset, count, signal);
+  }
+
+  async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[], void, undefined> {
+    throwIfAborted(signal);
+    if (this.stat.type === "dir") throw this.#refuse("is-a-directory", "is a directory");
+    if (this.stat.type !== "file") throw this.#refuse("invalid-argument", `is a ${this.stat.type}: it has no content`);
+    yield* coveringExtents(this.#ctx, this.#core, signal);
+  }
+
+  async xattrs(signal?: AbortSignal): Promise<readonly Xattr[]> {
+    throwIfAborted(signal);
+    return readAttrs(this.#ctx, this.#core.attr, signal);
+  }
+
+  async #childInode(ino: number, signal: AbortSignal | undefined): Promise<Inode> {
+    try {
+      return await loadInode(this.#ctx, ino, signal);
+    } catch (error) {
+      if (!isImageError(error, "not-found")) throw error;
+      // By number a free inode is an answer; by name it is damage.
+      throw new ImageError("corrupt", `directory ${this.stat.ino} leads to inode ${ino}: ${error.reason}`, {
+        format: "xfs",
+        structure: "xfs_dir2_data_entry",
+        field: "inumber",
+        offset: error.offset ?? this.offset,
+        cause: error,
+      });
+    }
+  }
+
+  #checkDirectory(signal: AbortSignal | undefined): void {
+    throwIfAborted(signal);
+    if (this.stat.type !== "dir") throw this.#refuse("not-a-directory", "is not a directory");
+  }
+
+  #refuse(
+    code: "not-a-directory" | "is-a-directory" | "not-a-symlink" | "invalid-argument" | "limit",
+    reason: string,
+  ): ImageError {
+    return new ImageError(code, `inode ${this.stat.ino} ${reason}`, { format: "xfs", offset: this.offset });
+  }
+}
+
+/** The number of a device node: 14 bits of major, 18 of minor, at the start of the data fork. */
+function deviceOf(core: Dinode): DeviceNumber | undefined {
+  if (core.type !== "char" && core.type !== "block") return undefined;
+  const { bytes } = core.data;
+  const word = bytes.length < 4 ? 0 : viewOf(bytes).getUint32(0);
+  return { major: (word >>> 18) & 0x3fff, minor: word & 0x3_ffff };
+}

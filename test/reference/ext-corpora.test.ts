@@ -1,0 +1,61 @@
+/** ext: public test images, most of them corrupt on purpose. They lie beside the repository, or the test says so. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
+import { bufferDevice, cachedDevice, countReads, FindingLog, isImageError } from "@guestprobe/block";
+import { ext } from "@guestprobe/ext";
+import { describe, expect, test } from "vitest";
+import { drain } from "../lib/drain.js";
+import { run } from "../lib/kernel-view.mjs";
+
+const corpora = fileURLToPath(new URL("../../../shared/corpora/ext/", import.meta.url));
+const images = existsSync(corpora) ? readdirSync(corpora).filter((name) => name.endsWith(".img.gz")) : [];
+const MAX_MS = 2000;
+/** What e2fsck accepts and the kernel does not: a tree deeper than five, a value of no bytes in an inode that has some. */
+const KERNEL_REFUSES = ["f_extent_too_deep.img.gz", "f_ea_zero_size.img.gz"];
+
+/** Whether e2fsck, which changes nothing here, finds nothing to complain about. */
+function isClean(image: string): boolean {
+  try {
+    run("e2fsck", ["-fn", image]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe.skipIf(images.length === 0)("public images end in a documented way", () => {
+  for (const name of images) {
+    for (const journal of ["ignore", "replay"] as const) {
+      test(`${name}, journal ${journal}`, async () => {
+        const data = new Uint8Array(gunzipSync(readFileSync(join(corpora, name))));
+        const log = new FindingLog();
+        const device = countReads(bufferDevice(data));
+        const started = performance.now();
+        try {
+          const fs = await ext.open(cachedDevice(device), { journal, report: log.report });
+          const { errors } = await drain(fs);
+          for (const error of errors) expect(error.offset, error.message).toBeTypeOf("number");
+          if (errors.length > 0 && !KERNEL_REFUSES.includes(name)) {
+            const folder = mkdtempSync(join(tmpdir(), "guestprobe-corpora-"));
+            writeFileSync(join(folder, "image"), data);
+            const clean = isClean(join(folder, "image"));
+            rmSync(folder, { recursive: true });
+            expect(clean, errors.map(({ message }) => message).join("\n")).toBe(false);
+          }
+        } catch (error) {
+          if (!isImageError(error)) throw error;
+          expect(error.offset, error.message).toBeTypeOf("number");
+        }
+        expect(performance.now() - started).toBeLessThan(MAX_MS);
+        for (const finding of log.findings) expect(finding.offset, finding.message).toBeTypeOf("number");
+      });
+    }
+  }
+});
+
+test.runIf(images.length === 0)("public images are absent", () => {
+  console.warn(`no images in ${corpora}: this part of the suite did not run`);
+});
