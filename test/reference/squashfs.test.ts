@@ -64,7 +64,7 @@ function mounted(image: string, hasXattrs = true): Mounted {
   return withMount(image, ["ro"], (point: string) => {
     const entries = kernelView(point) as Entry[];
     const named = entries.filter(({ path, pathHex }) => pathHex === undefined && /attributes|boot|links/.test(path));
-    if (!hasXattrs) return { entries, xattrs: new Map(entries.map(({ path }) => [path, {}])) };
+    if (!hasXattrs) return { entries, xattrs: new Map(named.map(({ path }) => [path, {}])) };
     return { entries, xattrs: new Map(named.map(({ path }) => [path, kernelXattrs(join(point, path))])) };
   });
 }
