@@ -5,13 +5,14 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { pattern, writeTree } from "./ext-tree.mjs";
-import { run } from "./kernel-view.mjs";
+import { kernelView, run } from "./kernel-view.mjs";
 
 /** The times of volume and root, so that the same tree gives the same bytes. */
 const TIME = "1700000000";
@@ -55,4 +56,16 @@ export function noise(length) {
 /** Makes `image` of the tree. Each of `options` is as mksquashfs takes it. */
 export function makeSquashfs(root, image, options) {
   run("mksquashfs", [root, image, "-noappend", "-quiet", "-no-progress", "-mkfs-time", TIME, ...options]);
+}
+
+/** What unsquashfs unpacks into `target`, without what the host makes up: inode numbers, sizes of directories, clocks. */
+export function unpackedView(image, target) {
+  run("unsquashfs", ["-quiet", "-no-progress", "-dest", target, image]);
+  const entries = kernelView(target).map((entry) => {
+    const { ino: _ino, atimeNs: _atime, ctimeNs: _ctime, crtimeNs: _crtime, ...rest } = entry;
+    const { size: _size, nlink: _nlink, ...directory } = rest;
+    return entry.type === "dir" ? directory : rest;
+  });
+  rmSync(target, { recursive: true });
+  return entries;
 }

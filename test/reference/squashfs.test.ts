@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BOOT_PATHS, probeBootPaths } from "../lib/boot-probe.js";
 import { kernelView, kernelXattrs, run, withMount } from "../lib/kernel-view.mjs";
 import { sha256 } from "../lib/sha256.js";
-import { makeSquashfs, writeSquashTree } from "../lib/squashfs-images.mjs";
+import { makeSquashfs, unpackedView, writeSquashTree } from "../lib/squashfs-images.mjs";
 
 const KIB = 1024;
 const BLOCK_SIZES = [4 * KIB, 128 * KIB, 1024 * KIB];
@@ -69,19 +69,11 @@ function mounted(image: string, hasXattrs = true): Mounted {
   });
 }
 
-/** What unsquashfs unpacks: the host's inode numbers, directories and clocks say nothing about the volume. */
-function unpacked(image: string): Mounted {
-  const target = join(folder, "unpacked");
-  rmSync(target, { recursive: true, force: true });
-  run("unsquashfs", ["-quiet", "-no-progress", "-dest", target, image]);
-  const entries = (kernelView(target) as Entry[]).map((entry) => {
-    const { ino: _ino, atimeNs: _atime, ctimeNs: _ctime, crtimeNs: _crtime, ...rest } = entry;
-    const { size: _size, nlink: _nlink, ...directory } = rest;
-    return (entry.type === "dir" ? directory : rest) as Entry;
-  });
-  rmSync(target, { recursive: true });
-  return { entries, xattrs: new Map() };
-}
+/** The host's own inode numbers, directories and clocks say nothing about the volume. */
+const unpacked = (image: string): Mounted => ({
+  entries: unpackedView(image, join(folder, "unpacked")) as Entry[],
+  xattrs: new Map(),
+});
 
 async function conforms(image: string, { entries, xattrs }: Mounted): Promise<void> {
   await using device = await openFile(image);
