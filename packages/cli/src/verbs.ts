@@ -43,7 +43,21 @@ export const COMMON_OPTIONS: readonly OptionSpec[] = [
 /** Options of every verb that opens images. */
 const IMAGE_OPTIONS: readonly OptionSpec[] = [
   { flags: "--as <names>", description: "names of the disks, as xvda1,xvda2 or hd0 (default xvda,xvdb,...)" },
-  { flags: "--input-format <format>", description: "format of the images, instead of probing", choices: ["raw"] },
+  {
+    flags: "--input-format <format>",
+    description: "format of the images, instead of probing",
+    choices: ["raw", "qcow2", "vhd", "vpc", "vhdx", "vmdk", "vdi"],
+  },
+  {
+    flags: "--backing <file>",
+    description: "a file that an image names: its backing file, an extent, a data file",
+    repeatable: true,
+  },
+  {
+    flags: "--allow-backing <dir>",
+    description: "files that images name may be opened in this folder",
+    repeatable: true,
+  },
 ];
 
 /** Options of every verb that reads file systems. */
@@ -61,7 +75,28 @@ const FS_OPTIONS: readonly OptionSpec[] = [
     choices: ["require", "report", "ignore"],
     default: "report",
   },
+  {
+    flags: "--subvol <which>",
+    description: "where a btrfs volume begins: top (as GRUB sees it), default (as Linux mounts it), an id, or a path",
+    default: "top",
+  },
   { flags: "--rt <file>", description: "the realtime device of an XFS volume" },
+];
+
+/** Options of the verbs that run GRUB's language. */
+const GRUB_OPTIONS: readonly OptionSpec[] = [
+  {
+    flags: "--grub <version>",
+    description: "whose rules apply",
+    choices: Object.keys(GRUB_VERSIONS),
+    default: DEFAULT_GRUB_VERSION.id,
+  },
+  {
+    flags: "--platform <platform>",
+    description: "what GRUB was built for",
+    choices: ["xen", "xen_pvh", "pc", "efi"],
+    default: "xen",
+  },
 ];
 
 export const VERBS: readonly Verb[] = [
@@ -188,6 +223,31 @@ export const VERBS: readonly Verb[] = [
     options: [{ flags: "--no-hash", description: "leave the content unread" }, ...FS_OPTIONS],
     examples: ["guestprobe manifest guest.img > guest.ndjson", "guestprobe manifest --no-hash guest.img /boot"],
     load: async () => (await import("./commands/manifest.js")).manifest,
+  },
+  {
+    name: "menu",
+    summary: "the boot menu as a user would see it, and what its default loads",
+    usage: "IMAGE...",
+    options: [
+      { flags: "--file <path>", description: "the configuration, instead of the first that is found" },
+      { flags: "--entry <id>", description: "what this entry loads: an id, a title or a number, as 1>2 in submenus" },
+      ...GRUB_OPTIONS,
+      ...FS_OPTIONS,
+    ],
+    examples: ["guestprobe menu guest.img", "guestprobe menu --file /boot/grub2/grub.cfg --json guest.img"],
+    load: async () => (await import("./commands/menu.js")).menu,
+  },
+  {
+    name: "grub",
+    summary: "GRUB's language by itself: runs a script against a guest, or checks its syntax",
+    usage: "run SCRIPT --image IMAGE... | check SCRIPT",
+    options: [
+      { flags: "--image <image>", description: "a disk of the guest", repeatable: true },
+      ...GRUB_OPTIONS,
+      ...FS_OPTIONS,
+    ],
+    examples: ["guestprobe grub run host.cfg --image guest.img", "guestprobe grub check grub.cfg"],
+    load: async () => (await import("./commands/grub.js")).grub,
   },
   {
     name: "explain",
