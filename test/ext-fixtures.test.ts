@@ -6,8 +6,8 @@ import { ext } from "@guestprobe/ext";
 import { type OpenOptions, readFile, resolve, walkAll } from "@guestprobe/vfs";
 import { conformanceCases, type ExpectedVolume } from "@guestprobe/vfs/conformance";
 import { describe, expect, test } from "vitest";
+import { probeBootPaths } from "./lib/boot-probe.js";
 import { drain } from "./lib/drain.js";
-import { probeBootPaths } from "./lib/ext-probe.js";
 import { fixtures } from "./lib/fixtures.js";
 import { sha256 } from "./lib/sha256.js";
 
