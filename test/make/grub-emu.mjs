@@ -260,7 +260,8 @@ export function recordCase(one, { boots = true } = {}) {
       variables,
       ended: mark >= 0,
     };
-    if (!boots || !recorded.ended || !/menuentry|submenu|title|label/i.test(Object.values(one.files).join(""))) return recorded;
+    if (!boots || !recorded.ended || !/menuentry|submenu|title|label/i.test(Object.values(one.files).join("")))
+      return recorded;
     // A key for each wait after an error; the menu takes no notice of the rest.
     const keys = "xxxxxxxxcexit\nexit\n";
     const boot = (choice) => {
