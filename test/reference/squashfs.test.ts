@@ -139,8 +139,8 @@ test("a directory of 100,000 entries: the same as the kernel's, and found throug
   const image = join(folder, "many.squashfs");
   makeSquashfs(root, image, []);
   rmSync(root, { recursive: true });
-  const { entries } = withMount(image, ["ro"], (point: string) => ({ entries: kernelView(point) as Entry[] }));
-  const expected = new Map(entries.map((entry: Entry) => [entry.path, JSON.stringify(entry)]));
+  const entries: Entry[] = withMount(image, ["ro"], (point: string) => kernelView(point));
+  const expected = new Map(entries.map((entry) => [entry.path, JSON.stringify(entry)]));
   await openImage(image, async (fs) => {
     for await (const { path, inode } of walkAll(fs)) {
       const entry = await readEntry(path, inode!, sha256);
@@ -182,9 +182,9 @@ test("65,536 hard links to one file", async () => {
     run("umount", [space]);
     rmSync(space, { recursive: true });
   }
-  const { entries } = withMount(image, ["ro"], (point: string) => ({ entries: kernelView(point) as Entry[] }));
+  const entries: Entry[] = withMount(image, ["ro"], (point: string) => kernelView(point));
   expect(entries[1]?.nlink).toBe(65_536);
-  const expected = new Map(entries.map((entry: Entry) => [entry.path, JSON.stringify(entry)]));
+  const expected = new Map(entries.map((entry) => [entry.path, JSON.stringify(entry)]));
   await openImage(image, async (fs) => {
     for await (const { path, inode } of walkAll(fs)) {
       const entry = await readEntry(path, inode!, sha256);

@@ -1,9 +1,8 @@
-/** The part of lz4js that the tests compare with; the package has no types of its own. */
 declare module "lz4js" {
   const lz4js: {
     compressBound(length: number): number;
-    compressBlock(source: Uint8Array, target: Uint8Array, from: number, length: number, table: Uint32Array): number;
+    compressBlock(src: Uint8Array, dst: Uint8Array, at: number, length: number, hashTable: Uint32Array): number;
   };
-  // biome-ignore lint/style/noDefaultExport: that is how the package is made
+  // biome-ignore lint/style/noDefaultExport: a CommonJS module, as an import sees it.
   export default lz4js;
 }
