@@ -40,7 +40,7 @@ export async function listDirectory(
     }
   } catch (cause) {
     const error = imageErrorOnly(cause);
-    if (error.code === "limit") throw error;
+    if (context.watch.ended(error)) throw error;
     tell(error, path);
   }
   return files.sort((a, b) => compareBytes(a.name, b.name));
