@@ -224,13 +224,13 @@ function attempt(text) {
   return lines(end < 0 ? rest : rest.slice(0, end)).filter((line) => !line.startsWith("Press any key to continue"));
 }
 
-/** Runs one case under GRUB. */
-export function recordCase(one) {
+/** Runs one case under GRUB; with `boots`, once more for each of its menu entries, which takes some seconds each. */
+export function recordCase(one, { boots = true } = {}) {
   const base = mkdtempSync(join(tmpdir(), "grub-emu-"));
   try {
     const { volumes, disks } = makeDisks(one, base);
     const root = volumes[0];
-    const seconds = /fallback/.test(Object.values(one.files).join("")) ? 8 : 1.5;
+    const seconds = /fallback/.test(Object.values(one.files).join("")) ? 10 : 4;
     const run = (wrapper, keys = "") =>
       runGrub(
         base,
@@ -260,7 +260,8 @@ export function recordCase(one) {
       variables,
       ended: mark >= 0,
     };
-    if (!recorded.ended || !/menuentry|submenu|title|label/i.test(Object.values(one.files).join(""))) return recorded;
+    if (!boots || !recorded.ended || !/menuentry|submenu|title|label/i.test(Object.values(one.files).join("")))
+      return recorded;
     // A key for each wait after an error; the menu takes no notice of the rest.
     const keys = "xxxxxxxxcexit\nexit\n";
     const boot = (choice) => {
