@@ -11,7 +11,7 @@ export interface Invocation {
 }
 
 const HEAD = `Examples:
-  guestprobe guest.img                           what is on the disk, and what would boot from it
+  guestprobe guest.img                           what is on the disk: partitions, volumes, boot files
   guestprobe search guest.img                    where GRUB would find the boot files
   guestprobe cat guest.img /boot/grub/grub.cfg   one file of the guest
 `;

@@ -1,9 +1,19 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { guestprobe } from "../../../../test/lib/cli.js";
+import { fixtures } from "../../../../test/lib/fixtures.js";
 import { checkDocument } from "./schema.js";
 
 /** Files whose size is a lie, holes, odd names: what cat, cp and manifest make of them. */
@@ -127,7 +137,20 @@ describe("cp", () => {
     expect(readFileSync(join(to, "etc/fstab"), "utf8")).not.toBe("mine");
   });
 
-  test("a name of 255 bytes, and one that is not UTF-8", async () => {
+  test("a name of 255 bytes, the longest there is", async () => {
+    const image = join(scratch, "longest.img");
+    writeFileSync(
+      image,
+      fixtures("ext")
+        .find(({ name }) => name === "ext3-1k")!
+        .image(),
+    );
+    const to = join(scratch, "longest");
+    expect((await guestprobe(["cp", image, `(hd0)/names/${"n".repeat(255)}`, to])).code).toBe(0);
+    expect(readdirSync(to)).toEqual(["n".repeat(255)]);
+  });
+
+  test("a name that is not UTF-8, typed as it is printed", async () => {
     const image = readFileSync(sample);
     // The directory entry of "hostname" becomes one of the same length that no terminal can type.
     const name = image.indexOf("hostname", 4096 * 512);
@@ -144,11 +167,24 @@ describe("cp", () => {
   });
 });
 
-test("a path that the host has too is the guest's, when the guest has it", async () => {
-  // Its place on the host is one that the guest knows: the image of a guest whose root holds such a path.
+// The sample has both of these, as most hosts do.
+test.runIf(existsSync("/etc/hostname") && existsSync("/etc/fstab"))(
+  "a path that the host has too is the guest's, when the guest has it",
+  async () => {
+    const { out, code } = await guestprobe(["manifest", sample, "/etc/hostname"]);
+    expect(code).toBe(0);
+    expect(out.trim().split("\n").map(checkDocument)).toMatchObject([
+      { device: "xen/xvda,msdos2", path: "/etc/hostname" },
+    ]);
+    const to = join(scratch, "both");
+    expect((await guestprobe(["cp", sample, "/etc/hostname", "/etc/fstab", to])).code).toBe(0);
+    expect(readdirSync(to).sort()).toEqual(["fstab", "hostname"]);
+  },
+);
+
+test("an absolute word that only the host has is an image", async () => {
   const path = join(scratch, "extra.img");
   writeFileSync(path, readFileSync(sample));
-  // Not in the guest: a second disk.
   const both = await guestprobe(["manifest", "--no-hash", sample, path]);
   expect(new Set(both.out.match(/"device":"xen\/xvd./g))).toEqual(
     new Set(['"device":"xen/xvda', '"device":"xen/xvdb']),
