@@ -64,6 +64,22 @@ const FS_OPTIONS: readonly OptionSpec[] = [
   { flags: "--rt <file>", description: "the realtime device of an XFS volume" },
 ];
 
+/** Options of the verbs that run GRUB's language. */
+const GRUB_OPTIONS: readonly OptionSpec[] = [
+  {
+    flags: "--grub <version>",
+    description: "whose rules apply",
+    choices: Object.keys(GRUB_VERSIONS),
+    default: DEFAULT_GRUB_VERSION.id,
+  },
+  {
+    flags: "--platform <platform>",
+    description: "what GRUB was built for",
+    choices: ["xen", "xen_pvh", "pc", "efi"],
+    default: "xen",
+  },
+];
+
 export const VERBS: readonly Verb[] = [
   {
     name: "inspect",
@@ -188,6 +204,31 @@ export const VERBS: readonly Verb[] = [
     options: [{ flags: "--no-hash", description: "leave the content unread" }, ...FS_OPTIONS],
     examples: ["guestprobe manifest guest.img > guest.ndjson", "guestprobe manifest --no-hash guest.img /boot"],
     load: async () => (await import("./commands/manifest.js")).manifest,
+  },
+  {
+    name: "menu",
+    summary: "the boot menu as a user would see it, and what its default loads",
+    usage: "IMAGE...",
+    options: [
+      { flags: "--file <path>", description: "the configuration, instead of the first that is found" },
+      { flags: "--entry <id>", description: "what this entry loads: an id, a title or a number, as 1>2 in submenus" },
+      ...GRUB_OPTIONS,
+      ...FS_OPTIONS,
+    ],
+    examples: ["guestprobe menu guest.img", "guestprobe menu --file /boot/grub2/grub.cfg --json guest.img"],
+    load: async () => (await import("./commands/menu.js")).menu,
+  },
+  {
+    name: "grub",
+    summary: "GRUB's language by itself: runs a script against a guest, or checks its syntax",
+    usage: "run SCRIPT --image IMAGE... | check SCRIPT",
+    options: [
+      { flags: "--image <image>", description: "a disk of the guest", repeatable: true },
+      ...GRUB_OPTIONS,
+      ...FS_OPTIONS,
+    ],
+    examples: ["guestprobe grub run host.cfg --image guest.img", "guestprobe grub check grub.cfg"],
+    load: async () => (await import("./commands/grub.js")).grub,
   },
   {
     name: "explain",

@@ -1,0 +1,78 @@
+import { ImageError } from "@guestprobe/block";
+
+/** What a run may use; a script that wants more ends there, and the result says so. */
+export interface ScriptLimits {
+  /** Commands, and turns of loops. */
+  readonly steps: number;
+  /** Functions, sourced files, menus and blocks inside each other. */
+  readonly depth: number;
+  /** Characters of one word or variable. */
+  readonly stringLength: number;
+  /** Characters made by expansion in all. */
+  readonly expansion: number;
+  /** Bytes of files read in all. */
+  readonly fileBytes: number;
+  /** Files opened. */
+  readonly files: number;
+  /** Menu entries. */
+  readonly entries: number;
+  /** Names that patterns were compared with, in all. */
+  readonly globbed: number;
+  /** Characters of output. */
+  readonly output: number;
+  /** Steps of the matcher behind `regexp`. */
+  readonly matching: number;
+}
+
+export const DEFAULT_LIMITS: ScriptLimits = {
+  steps: 200_000,
+  depth: 64,
+  stringLength: 1 << 20,
+  expansion: 1 << 26,
+  fileBytes: 1 << 25,
+  files: 10_000,
+  entries: 100_000,
+  globbed: 1_000_000,
+  output: 1 << 22,
+  matching: 1_000_000,
+};
+
+export type LimitName = keyof ScriptLimits;
+
+/** Thrown by `spend`; ends the run, with what was found so far. */
+export class LimitReached {
+  readonly name: LimitName;
+  readonly limit: number;
+
+  constructor(name: LimitName, limit: number) {
+    this.name = name;
+    this.limit = limit;
+  }
+
+  toError(): ImageError {
+    return new ImageError("limit", `the script went past the limit of ${this.limit} on ${this.name}`, {
+      format: "grub.cfg",
+    });
+  }
+}
+
+/** Counts down what a run has left. Shared by all that a run starts, so nesting buys nothing. */
+export class Budget {
+  readonly limits: ScriptLimits;
+  readonly #left: Record<LimitName, number>;
+
+  constructor(limits: Partial<ScriptLimits> = {}) {
+    this.limits = { ...DEFAULT_LIMITS, ...limits };
+    this.#left = { ...this.limits };
+  }
+
+  spend(name: LimitName, amount = 1): void {
+    this.#left[name] -= amount;
+    if (this.#left[name] < 0) throw new LimitReached(name, this.limits[name]);
+  }
+
+  /** For limits on size, not on a sum. */
+  check(name: LimitName, size: number): void {
+    if (size > this.limits[name]) throw new LimitReached(name, this.limits[name]);
+  }
+}

@@ -1,0 +1,314 @@
+import type { WordPart } from "./ast.js";
+import { type Position, positionIn, type Source, type SourceLine } from "./source.js";
+
+export const KEYWORDS: ReadonlySet<string> = new Set([
+  "case",
+  "do",
+  "done",
+  "elif",
+  "else",
+  "esac",
+  "fi",
+  "for",
+  "function",
+  "if",
+  "in",
+  "select",
+  "then",
+  "until",
+  "while",
+]);
+
+export type TokenKind = "newline" | ";" | "{" | "}" | "operator" | "keyword" | "name" | "word" | "end" | "bad";
+
+export interface Token {
+  readonly kind: TokenKind;
+  /** The characters of a keyword, name or operator; empty for words. */
+  readonly text: string;
+  readonly parts: readonly WordPart[];
+  readonly at: Position;
+  /** Index into the lines of the source and into that line, of the first character. */
+  readonly line: number;
+  readonly index: number;
+}
+
+const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** After the `$`. The lexer of GRUB 2.06 (script/yylex.l, VARIABLE) knows these forms and no other. */
+const VARIABLE = /(?:([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?#*@])|\{([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?#*@])\})/y;
+/** A run of characters that need no thought outside quotes. */
+const PLAIN = /[^{}|&$;<> \t\n'"\\]+/y;
+
+/**
+ * Splits a source into tokens, as the lexer of GRUB 2.06 does (script/yylex.l): line by line, and further lines are
+ * asked for only inside quotes, after a backslash at the end of a line, and while the parser has a construct open.
+ * Unlike GRUB's, which scans an unfinished word again with every line added, it never goes back.
+ */
+export class Lexer {
+  /** Constructs open in the parser: while there are some, the end of a line is not the end of the unit. */
+  open = 0;
+  /** What GRUB's lexer itself complained of in this unit. */
+  complaint: string | undefined;
+  #next = 0;
+  #number = -1;
+  #text = "";
+  #index = 0;
+  #ended = false;
+
+  readonly source: Source;
+
+  constructor(source: Source) {
+    this.source = source;
+  }
+
+  /** Makes the next line the start of a unit; false at the end of the source. */
+  startUnit(): boolean {
+    this.open = 0;
+    this.complaint = undefined;
+    this.#ended = false;
+    return this.#loadLine();
+  }
+
+  /** Where the lexer stands, as indices into the source. */
+  get place(): { line: number; index: number } {
+    return { line: this.#number, index: this.#index };
+  }
+
+  get position(): Position {
+    const line: SourceLine | undefined = this.source.lines[Math.max(this.#number, 0)];
+    if (line === undefined) return { file: this.source.file, line: 1, column: 1, byte: 0 };
+    return positionIn(this.source.file, line, Math.min(this.#index, line.text.length));
+  }
+
+  #loadLine(): boolean {
+    const { lines, skipsHashLines } = this.source;
+    while (skipsHashLines && lines[this.#next]?.text.startsWith("#")) this.#next += 1;
+    const line = lines[this.#next];
+    if (line === undefined) return false;
+    this.#number = this.#next;
+    this.#next += 1;
+    this.#text = `${line.text}\n`;
+    this.#index = 0;
+    return true;
+  }
+
+  /** As GRUB puts it when a construct or a quote is open at the end: "out of memory". */
+  #runOut(): Token {
+    this.#ended = true;
+    this.complaint ??= "out of memory";
+    return this.#token("bad", "");
+  }
+
+  #token(kind: TokenKind, text: string, parts: readonly WordPart[] = []): Token {
+    const { line, index } = this.place;
+    return { kind, text, parts, at: this.position, line, index };
+  }
+
+  next(): Token {
+    if (this.complaint !== undefined) return this.#token("bad", "");
+    while (!this.#ended) {
+      if (this.#index >= this.#text.length) {
+        if (this.open === 0) this.#ended = true;
+        else if (!this.#loadLine()) return this.#runOut();
+        continue;
+      }
+      const character = this.#text[this.#index]!;
+      if (character === " " || character === "\t") this.#index += 1;
+      else if (character === "#") this.#index = this.#text.length - 1;
+      else return this.#lex(character);
+    }
+    return this.#token("end", "");
+  }
+
+  #lex(character: string): Token {
+    const { line, index } = this.place;
+    if (character === "\n") return this.#advance("newline", 1);
+    if (character === "{" || character === "}") return this.#advance(character, 1);
+    if (character === ";" && this.#text[this.#index + 1] !== ";") return this.#advance(";", 1);
+    if (";|&<>".includes(character)) {
+      const doubled = this.#text[this.#index + 1] === character && ";|&".includes(character);
+      return this.#advance("operator", doubled ? 2 : 1);
+    }
+    const at = this.position;
+    const word = this.#word();
+    if (word === "bad") return { kind: "bad", text: "", parts: [], at, line, index };
+    const { plain, parts } = word;
+    const kind =
+      plain === undefined
+        ? "word"
+        : KEYWORDS.has(plain)
+          ? "keyword"
+          : NAME.test(plain)
+            ? "name"
+            : plain === "[[" || plain === "]]"
+              ? "operator"
+              : "word";
+    return { kind, text: plain ?? "", parts, at, line, index };
+  }
+
+  #advance(kind: TokenKind, length: number): Token {
+    const token = this.#token(kind, this.#text.slice(this.#index, this.#index + length));
+    this.#index += length;
+    return token;
+  }
+
+  /** A word; `plain` is its text when it has no quote, escape or variable. */
+  #word(): "bad" | { plain: string | undefined; parts: readonly WordPart[] } {
+    const parts: WordPart[] = [];
+    let text = "";
+    let plain = true;
+    let bad = false;
+    const flush = (kind: WordPart["kind"] = "text") => {
+      if (text !== "") parts.push({ kind, text });
+      text = "";
+    };
+    scan: for (;;) {
+      PLAIN.lastIndex = this.#index;
+      const run = PLAIN.exec(this.#text);
+      if (run !== null) {
+        text += run[0];
+        this.#index += run[0].length;
+      }
+      const character = this.#text[this.#index];
+      switch (character) {
+        case "\\":
+          plain = false;
+          if (this.#text[this.#index + 1] === "\n") {
+            this.#index += 2;
+            if (this.#index >= this.#text.length && !this.#loadLine()) {
+              this.#runOut();
+              return "bad";
+            }
+          } else {
+            text += this.#text.slice(this.#index, this.#index + 2);
+            this.#index += 2;
+          }
+          break;
+        case "'":
+        case '"': {
+          plain = false;
+          flush();
+          this.#index += 1;
+          const sound = character === "'" ? this.#singleQuoted(parts) : this.#doubleQuoted(parts);
+          if (sound === "unfinished") return "bad";
+          bad ||= sound === "bad";
+          break;
+        }
+        case "$": {
+          if (this.#text[this.#index + 1] === '"') {
+            plain = false;
+            // GRUB hands the text before `$"` on as if it were inside (yylex.l, SPLIT).
+            flush("translated");
+            this.#index += 2;
+            if (!this.#translated(parts)) return "bad";
+            break;
+          }
+          const name = this.#variable();
+          if (name === undefined) {
+            // `a$` is the word `a`, and then a character that belongs to nothing.
+            if (text !== "" || parts.length > 0 || !plain) break scan;
+            this.complaint = "$";
+            return "bad";
+          }
+          plain = false;
+          flush();
+          parts.push({ kind: "variable", text: name });
+          break;
+        }
+        default:
+          break scan;
+      }
+    }
+    if (bad) return "bad";
+    const bare = plain ? text : undefined;
+    flush();
+    return { plain: bare, parts };
+  }
+
+  /** The variable at a `$`, which is passed over with it. */
+  #variable(): string | undefined {
+    VARIABLE.lastIndex = this.#index + 1;
+    const match = VARIABLE.exec(this.#text);
+    if (match === null) return undefined;
+    this.#index += 1 + match[0].length;
+    return match[1] ?? match[2];
+  }
+
+  #needLine(): boolean {
+    if (this.#loadLine()) return true;
+    this.#runOut();
+    return false;
+  }
+
+  #singleQuoted(parts: WordPart[]): "sound" | "unfinished" {
+    const pieces: string[] = [];
+    for (;;) {
+      const end = this.#text.indexOf("'", this.#index);
+      pieces.push(this.#text.slice(this.#index, end < 0 ? undefined : end));
+      if (end >= 0) {
+        this.#index = end + 1;
+        parts.push({ kind: "quoted", text: pieces.join("") });
+        return "sound";
+      }
+      if (!this.#needLine()) return "unfinished";
+    }
+  }
+
+  #doubleQuoted(parts: WordPart[]): "sound" | "bad" | "unfinished" {
+    let text = "";
+    let result: "sound" | "bad" = "sound";
+    for (;;) {
+      const character = this.#text[this.#index];
+      if (character === undefined) {
+        if (!this.#needLine()) return "unfinished";
+      } else if (character === '"') {
+        this.#index += 1;
+        parts.push({ kind: "quoted", text });
+        return result;
+      } else if (character === "\\") {
+        const next = this.#text[this.#index + 1]!;
+        if (next === "$" || next === "\\" || next === '"') text += next;
+        else if (next !== "\n") text += `\\${next}`;
+        this.#index += 2;
+      } else if (character === "$") {
+        const name = this.#variable();
+        if (name === undefined) {
+          // Noticed only once the word is complete, so its other lines are lost with it.
+          result = "bad";
+          this.#index += 1;
+          continue;
+        }
+        parts.push({ kind: "quoted", text }, { kind: "quotedVariable", text: name });
+        text = "";
+      } else {
+        QUOTED_RUN.lastIndex = this.#index;
+        const run = QUOTED_RUN.exec(this.#text)![0];
+        text += run;
+        this.#index += run.length;
+      }
+    }
+  }
+
+  #translated(parts: WordPart[]): boolean {
+    let text = "";
+    for (;;) {
+      const character = this.#text[this.#index];
+      if (character === undefined) {
+        if (!this.#needLine()) return false;
+      } else if (character === '"') {
+        this.#index += 1;
+        parts.push({ kind: "translated", text });
+        return true;
+      } else if (character === "\\") {
+        const next = this.#text[this.#index + 1]!;
+        if (next === '"') text += '"';
+        else if (next !== "\n") text += `\\${next}`;
+        this.#index += 2;
+      } else {
+        text += character;
+        this.#index += 1;
+      }
+    }
+  }
+}
+
+const QUOTED_RUN = /[^"$\\]+/y;
