@@ -1,0 +1,10 @@
+export { type BzImage, isBzImage, parseBzImage } from "./bzimage.js";
+export { type ElfImage, type ElfSection, type ElfSegment, parseElf } from "./elf.js";
+export { type GrubModule, type GrubObject, type HostImage, hostScript, parseHostImage } from "./host-image.js";
+export { type Initrd, type InitrdPart, recogniseInitrd } from "./initrd.js";
+export { type Arch, archOf, type Judgement, judgeGrubPv, judgePv, judgePvh } from "./judge.js";
+export { inspectKernel, type Kernel } from "./kernel.js";
+export { type Compression, compressionOf, MAX_KERNEL_BYTES, unpackPayload } from "./payload.js";
+export { type PeImage, type PeSection, readPe } from "./pe.js";
+export { readTar, type TarFile } from "./tar.js";
+export { readXenNotes, type XenNotes } from "./xen-notes.js";
