@@ -42,7 +42,7 @@ export const CASES = [
   { name: "pv-mbr-ext4-gzip", mode: "pv", disks: one("dos", "ext4", tree("gzip")) },
   { name: "pv-mbr-ext4-lz4", mode: "pv", disks: one("dos", "ext4", tree("lz4")) },
   { name: "pv-mbr-ext4-zstd", mode: "pv", disks: one("dos", "ext4", tree("zstd")) },
-  { name: "pv-gpt-ext4-pvboot", mode: "pv", disks: one("gpt", "ext4", withPvboot("xz")) },
+  { name: "pv-gpt-ext4-pvboot", mode: "pv", disks: one("gpt", "ext4", withPvboot("gzip")) },
   { name: "pv-gpt-ext4-pvboot-empty", mode: "pv", disks: one("gpt", "ext4", withPvboot("gzip", "")) },
   { name: "pv-mbr-ext4-pvboot-text", mode: "pv", disks: one("dos", "ext4", withPvboot("gzip", "no ELF file\n".repeat(99))) },
   { name: "pv-mbr-ext4-pvboot-lz4", mode: "pv", disks: one("dos", "ext4", withPvboot("lz4")) },
@@ -68,10 +68,10 @@ export const CASES = [
   {
     name: "pv-gpt-boot-ext4-pvboot",
     mode: "pv",
-    disks: separateBoot("gpt", "ext4", "ext4", "xz", (parts) => ({ "xen/pvboot-x86_64.elf": parts.pvboot("x86_64", "/grub") })),
+    disks: separateBoot("gpt", "ext4", "ext4", "gzip", (parts) => ({ "xen/pvboot-x86_64.elf": parts.pvboot("x86_64", "/grub") })),
   },
   { name: "pv-mbr-boot-xfs", mode: "pv", disks: separateBoot("dos", "xfs", "ext4", "gzip") },
-  { name: "pv-mbr-xfs-xz", mode: "pv", disks: one("dos", "xfs", tree("xz")) },
+  { name: "pv-mbr-xfs", mode: "pv", disks: one("dos", "xfs", tree("gzip")) },
   { name: "pv-gpt-boot-ext4-root-xfs", mode: "pv", disks: separateBoot("gpt", "ext4", "xfs", "gzip") },
   { name: "pv-mbr-ext4-menu-lst", mode: "pv", disks: one("dos", "ext4", menuOnly("gzip")) },
   {
@@ -112,6 +112,6 @@ export const CASES = [
   { name: "pygrub-mbr-ext4-lz4", mode: "pygrub", disks: one("dos", "ext4", tree("lz4")) },
   { name: "pygrub-gpt-ext4-zstd", mode: "pygrub", disks: one("gpt", "ext4", tree("zstd")) },
   { name: "pygrub-none-menu-lst", mode: "pygrub", disks: one(undefined, "ext4", menuOnly("gzip")) },
-  { name: "pygrub-mbr-xfs", mode: "pygrub", disks: one("dos", "xfs", tree("xz")) },
-  { name: "pygrub-gpt-boot", mode: "pygrub", disks: separateBoot("gpt", "ext4", "ext4", "xz") },
+  { name: "pygrub-mbr-xfs", mode: "pygrub", disks: one("dos", "xfs", tree("gzip")) },
+  { name: "pygrub-gpt-boot", mode: "pygrub", disks: separateBoot("gpt", "ext4", "ext4", "gzip") },
 ];

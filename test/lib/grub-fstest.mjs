@@ -20,7 +20,11 @@ export function grubRead(image, path) {
   }
 }
 
-/** Directories and files below the root, itself first, with what GRUB knows of them: path, type, size, content. */
+/**
+ * Directories and files below the root, itself first, with what GRUB knows of them: path, type, size, content.
+ *
+ * @returns {{ path: string, type: "dir" | "file", size?: number | null, sha256?: string | null }[]}
+ */
 export function grubView(image) {
   const entries = [{ path: "/", type: "dir" }];
   const visit = (folder) => {

@@ -23,7 +23,13 @@ import { run } from "./kernel-view.mjs";
 /** mkfs.xfs refuses volumes below 300 MB, but for its own test suite, which it knows by these variables. */
 const SMALL = { TEST_DIR: "/", TEST_DEV: "/", QA_CHECK_FS: "1" };
 
-/** A volume of `size` bytes in the sparse file `image`, made with these further arguments of mkfs.xfs. */
+/**
+ * A volume of `size` bytes in the sparse file `image`, made with these further arguments of mkfs.xfs.
+ *
+ * @param {string} image
+ * @param {number} size
+ * @param {readonly string[]} [args]
+ */
 export function makeXfs(image, size, args = []) {
   rmSync(image, { force: true });
   closeSync(openSync(image, "w"));
@@ -59,16 +65,18 @@ export function makeFragmented(path, count, step) {
   closeSync(fd);
 }
 
-/** Puts every kind of file below `root`: a mounted volume, or a folder for `mkfs.xfs -p`. */
-export function fill(
-  root,
-  { directories = [0, 5, 50], extents = 100, blockSize = 4096, links = LINKS, odd = true } = {},
-) {
+/**
+ * Puts every kind of file below `root`: a mounted volume, or a folder for `mkfs.xfs -p`.
+ *
+ * @param {string} root
+ * @param {{ directories?: readonly number[], extents?: number, blockSize?: number, odd?: boolean }} [options]
+ */
+export function fill(root, { directories = [0, 5, 50], extents = 100, blockSize = 4096, odd = true } = {}) {
   const at = (name) => join(root, name);
   mkdirSync(at("dirs"));
   for (const count of directories) makeDirectory(at(`dirs/${count}`), count);
   mkdirSync(at("links"));
-  for (const length of links) symlinkSync("../files/".padEnd(length, "t").slice(0, length), at(`links/${length}`));
+  for (const length of LINKS) symlinkSync("../files/".padEnd(length, "t").slice(0, length), at(`links/${length}`));
   mkdirSync(at("files"));
   for (const size of [0, 1, 511, 512, 4095, 4096, 4097, 70_000]) writeFileSync(at(`files/${size}`), text(size, size));
   makeFragmented(at("files/fragmented"), extents, blockSize);
@@ -87,7 +95,7 @@ export function fill(
 }
 
 /** Lengths of link targets, around what fits an inode of 256 or 512 bytes and a block of 512. */
-export const LINKS = [1, 9, 59, 60, 155, 156, 157, 335, 336, 337, 455, 456, 457, 911, 912, 913, 1022, 1023];
+const LINKS = [1, 9, 59, 60, 155, 156, 157, 335, 336, 337, 455, 456, 457, 911, 912, 913, 1022, 1023];
 
 /** What only a mounted volume can be given: unwritten and shared extents, attributes of every form, flags. */
 export function fillMounted(root, { reflink = true, manyAttrs = 300 } = {}) {
@@ -151,7 +159,14 @@ export function prototype(root) {
   return `${[...lines, "$"].join("\n")}\n`;
 }
 
-/** Makes a volume that holds a copy of the folder `root`. */
+/**
+ * Makes a volume that holds a copy of the folder `root`.
+ *
+ * @param {string} image
+ * @param {number} size
+ * @param {string} root
+ * @param {readonly string[]} [args]
+ */
 export function makeXfsFrom(image, size, root, args = []) {
   const file = `${image}.proto`;
   writeFileSync(file, prototype(root));

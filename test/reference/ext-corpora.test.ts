@@ -13,7 +13,10 @@ import { run } from "../lib/kernel-view.mjs";
 const corpora = fileURLToPath(new URL("../../../shared/corpora/ext/", import.meta.url));
 const images = existsSync(corpora) ? readdirSync(corpora).filter((name) => name.endsWith(".img.gz")) : [];
 const MAX_MS = 2000;
-/** What e2fsck accepts and the kernel does not: a tree deeper than five, a value of no bytes in an inode that has some. */
+/**
+ * What e2fsck accepts and the kernel does not: a tree deeper than five, a value of no bytes in an inode that has
+ * some.
+ */
 const KERNEL_REFUSES = ["f_extent_too_deep.img.gz", "f_ea_zero_size.img.gz"];
 
 /** Whether e2fsck, which changes nothing here, finds nothing to complain about. */

@@ -8,6 +8,10 @@ const TOOLS = {
   sgdisk: "gdisk",
   mount: "mount",
   blockdev: "util-linux",
+  "mkfs.xfs": "xfsprogs",
+  xfs_db: "xfsprogs",
+  xfs_io: "xfsprogs",
+  xfs_logprint: "xfsprogs",
   getfattr: "attr",
   setfacl: "acl",
   "grub-fstest": "grub-common",
@@ -17,6 +21,11 @@ const TOOLS = {
   script: "bsdutils",
   strace: "strace",
   losetup: "mount",
+  "qemu-img": "qemu-utils",
+  "qemu-io": "qemu-utils",
+  xz: "xz-utils",
+  zstd: "zstd",
+  bzip2: "bzip2",
 };
 
 const folders = [...new Set([...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin"])];

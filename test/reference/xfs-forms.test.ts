@@ -16,10 +16,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bufferDevice, cachedDevice, crc32c, decodeText, FindingLog } from "@guestprobe/block";
 import { openFile } from "@guestprobe/block/node";
+import { viewOf } from "@guestprobe/block/struct";
 import { type FileSystem, open, openFileSystem, readFile, walkAll } from "@guestprobe/vfs";
 import { conformanceCases, type ExpectedVolume } from "@guestprobe/vfs/conformance";
 import { xfs } from "@guestprobe/xfs";
-import { afterAll, describe, expect, it } from "vitest";
+import * as layout from "@guestprobe/xfs/layout";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { grubList, grubRead, grubView } from "../lib/grub-fstest.mjs";
 import { kernelView, kernelXattrs, run, withMount } from "../lib/kernel-view.mjs";
 import { sha256 } from "../lib/sha256.js";
@@ -54,9 +56,12 @@ async function conforms(image: string, entries: ExpectedVolume["entries"]): Prom
 
 describe("xfs version 4, made by mkfs.xfs -p", () => {
   const source = join(folder, "source");
-  mkdirSync(source);
-  fill(source, { directories: [0, 5, 50, 1000, 20_000], extents: 10, blockSize: 512, odd: false });
-  const entries = withoutOwnNumbers(kernelView(source));
+  let entries: ExpectedVolume["entries"];
+  beforeAll(() => {
+    mkdirSync(source);
+    fill(source, { directories: [0, 5, 50, 1000, 20_000], extents: 10, blockSize: 512, odd: false });
+    entries = withoutOwnNumbers(kernelView(source));
+  });
   const variants = [
     ["-b", "size=512", "-n", "ftype=0,size=4096"],
     ["-b", "size=512", "-n", "ftype=1,size=8192"],
@@ -180,6 +185,47 @@ function setIncompat(image: string, bits: number): void {
   }
   closeSync(fd);
 }
+
+describe("xfs layout tables, field by field as xfs_db prints them", () => {
+  const printed = (image: string, ...commands: string[]): Map<string, string> => {
+    const text: string = run("xfs_db", ["-r", ...commands.flatMap((command) => ["-c", command]), image]);
+    return new Map([...text.matchAll(/^([\w.]+) = (.*)$/gm)].map(([, name, value]) => [name!, value!]));
+  };
+  /** A number as xfs_db writes it: decimal, hexadecimal, "null"; what follows in brackets is a comment. */
+  const number = (text: string): number | undefined =>
+    text.startsWith("null") ? undefined : Number(text.replace(/ \(.*$/, "").replace(/^0(?=[0-7]+$)/, "0o"));
+
+  it.each([[["-m", "crc=0"]], [["-m", "crc=1"]]])("%s", (args) => {
+    const image = newImage();
+    makeXfs(image, 64 * MIB, [...args, "-L", "layout"]);
+    const bytes = readFileSync(image);
+    const view = viewOf(bytes);
+    const compare = (
+      dump: Readonly<Record<string, unknown>>,
+      shown: ReadonlyMap<string, string>,
+      nameOf: (field: string) => string,
+    ): number => {
+      let compared = 0;
+      for (const [field, value] of Object.entries(dump)) {
+        const text = shown.get(nameOf(field));
+        if (text === undefined || (value !== undefined && typeof value !== "number")) continue;
+        expect([field, value]).toEqual([field, number(text)]);
+        compared += 1;
+      }
+      return compared;
+    };
+    const short = (field: string) => field.replace(/^sb_/, "");
+    expect(compare(layout.xfs_dsb.$dump(view, 0), printed(image, "sb 0", "p"), short)).toBeGreaterThanOrEqual(24);
+    const group = printed(image, "agf 0", "p");
+    expect(compare(layout.xfs_ag_header.$dump(view, 512), group, (field) => field)).toBe(4);
+    const ino = number(printed(image, "sb 0", "p rootino").get("rootino") ?? "")!;
+    // The first group's inode numbers count inodes from the start of the volume.
+    const at = ino * layout.xfs_dsb.sb_inodesize(view, 0);
+    const inode = printed(image, `inode ${ino}`, "p");
+    const core = (field: string) => field.replace(/^di_/, "core.").replace("core.nlink", "core.nlinkv2");
+    expect(compare(layout.xfs_dinode.$dump(view, at), inode, core)).toBeGreaterThan(8);
+  });
+});
 
 describe("xfs features newer than mkfs.xfs", () => {
   it("parent pointers and exchange-range, as the kernel writes them", async () => {

@@ -1,6 +1,8 @@
 import type { ErrorCode, FindingKind } from "@guestprobe/block";
+import { BTRFS_FINDINGS } from "@guestprobe/btrfs";
 import { EXT_FINDINGS } from "@guestprobe/ext";
 import { GRUB_SEARCH_FINDINGS } from "@guestprobe/grub";
+import { IMAGE_FINDINGS } from "@guestprobe/image";
 import { PARTITION_FINDINGS } from "@guestprobe/partition";
 import { AMBIGUOUS_FILE_SYSTEM } from "@guestprobe/vfs";
 import { XFS_FINDINGS } from "@guestprobe/xfs";
@@ -112,9 +114,11 @@ export const EXPLANATIONS: ReadonlyMap<string, FindingKind> = new Map(
     ...ERROR_KINDS,
     AMBIGUOUS_FILE_SYSTEM,
     NOTHING_RECOGNISED,
+    ...IMAGE_FINDINGS,
     ...PARTITION_FINDINGS,
     ...EXT_FINDINGS,
     ...XFS_FINDINGS,
+    ...BTRFS_FINDINGS,
     ...GRUB_SEARCH_FINDINGS,
   ].map((each) => [each.code, each]),
 );

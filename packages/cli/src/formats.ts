@@ -1,6 +1,7 @@
+import { btrfs } from "@guestprobe/btrfs";
 import { ext } from "@guestprobe/ext";
 import type { FileSystemFormat } from "@guestprobe/vfs";
 import { xfs } from "@guestprobe/xfs";
 
 /** The file systems that the command reads. */
-export const FORMATS: readonly FileSystemFormat[] = [ext, xfs];
+export const FORMATS: readonly FileSystemFormat[] = [ext, xfs, btrfs];

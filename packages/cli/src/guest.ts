@@ -1,14 +1,16 @@
 import {
   type BlockDevice,
+  bufferDevice,
   cachedDevice,
-  countReads,
   findingFromError,
   type ImageError,
   type ReadStats,
   type Report,
 } from "@guestprobe/block";
 import { type FileDevice, openFile } from "@guestprobe/block/node";
+import { isBtrfs } from "@guestprobe/btrfs";
 import { GrubSearch, type GrubVersion } from "@guestprobe/grub";
+import type { DiskImage } from "@guestprobe/image";
 import { type Partition, type Partitions, readPartitions } from "@guestprobe/partition";
 import {
   type ChecksumPolicy,
@@ -22,6 +24,7 @@ import { nameDisks } from "./disk-names.js";
 import { UsageError } from "./exit.js";
 import { FORMATS } from "./formats.js";
 import type { Limits, Watch } from "./limits.js";
+import { imageOptions, openHostImage } from "./open-image.js";
 import { imageErrorOnly, type Output } from "./output/output.js";
 import { findPlace } from "./place.js";
 import type { Options } from "./verbs.js";
@@ -32,10 +35,12 @@ export interface Disk {
   readonly name: string;
   /** As it was given. */
   readonly image: string;
-  readonly format: "raw";
+  /** The container, and what its headers say; undefined when it cannot be opened, which is a finding. */
+  readonly container: DiskImage | undefined;
+  /** The disk that the guest sees, behind a cache. */
   readonly device: BlockDevice;
   readonly partitions: Partitions;
-  /** What was read of the file, below the cache. */
+  /** What was read of the files, below the cache. */
   readonly stats: ReadStats;
 }
 
@@ -67,6 +72,8 @@ export interface Guest {
   readonly volumes: readonly Volume[];
   /** The file system of a volume; undefined where there is none or it cannot be opened, which is a finding. */
   fileSystem(volume: Volume): Promise<FileSystem | undefined>;
+  /** Whether the file system of a volume spans several, and this is not the first of them: it is listed there. */
+  isFurtherMember(volume: Volume): Promise<boolean>;
   /** Why `fileSystem` answered undefined, if an error was in the way. */
   failure(volume: Volume): ImageError | undefined;
   /**
@@ -91,10 +98,7 @@ export async function openGuest(images: readonly string[], options: Options, aro
   try {
     const disks: Disk[] = [];
     for (const [index, image] of images.entries()) {
-      // Reads that block: nothing else runs in this process, and the thread pool would cost twenty times a warm read.
-      const file = await openFile(image, { blocking: true });
-      files.push(file);
-      disks.push(await openDisk(names[index]!, image, file, images.length, around));
+      disks.push(await openDisk(names[index]!, image, images.length, files, options, around));
     }
     let realtime: BlockDevice | undefined;
     if (options.rt !== undefined) {
@@ -112,21 +116,32 @@ export async function openGuest(images: readonly string[], options: Options, aro
 async function openDisk(
   name: string,
   image: string,
-  file: FileDevice,
   count: number,
+  files: FileDevice[],
+  options: Options,
   { out, limits, watch }: Surroundings,
 ): Promise<Disk> {
   const stats: ReadStats = { reads: 0, bytes: 0 };
   const budget = Math.max(1 << 20, Math.min(64 << 20, Math.floor(limits.memory / 8 / count)));
-  const device = cachedDevice(watch.guard(countReads(file, stats)), { budget });
   const report: Report = (entry) => out.log.report({ ...entry, device: entry.device ?? name });
+  const around = { options: imageOptions(options), report, watch, files, stats, cacheBudget: budget / 2 };
+  let container: DiskImage | undefined;
+  try {
+    container = await openHostImage(image, around);
+  } catch (cause) {
+    const error = imageErrorOnly(cause);
+    // A host that fails or a limit ends the run; a damaged container only its own disk, when there are others.
+    if (count === 1 || error.code === "io" || error.code === "limit") throw error;
+    report(findingFromError(error));
+  }
+  const device = cachedDevice(container?.device ?? bufferDevice(new Uint8Array(0)), { budget });
   let partitions: Partitions = { tables: [], partitions: [], gaps: [] };
   try {
     partitions = await readPartitions(device, { report });
   } catch (cause) {
     report(findingFromError(imageErrorOnly(cause)));
   }
-  return { name, image, format: "raw", device, partitions, stats };
+  return { name, image, container, device, partitions, stats };
 }
 
 function makeGuest(
@@ -140,11 +155,14 @@ function makeGuest(
   const opened = new Map<Volume, Promise<FileSystem | undefined>>();
   const failures = new Map<Volume, ImageError>();
 
+  const others = (volume: Volume): readonly Volume[] => volumes.filter((other) => other !== volume);
   const openVolume = async (volume: Volume): Promise<FileSystem | undefined> => {
     const report: Report = (entry) => out.log.report({ ...entry, device: volume.device });
     try {
       return await openFileSystem(volume.block, FORMATS, {
         report,
+        members: others(volume).map(({ block }) => block),
+        ...(options.subvol === undefined ? {} : { subvol: options.subvol as string }),
         ...(realtime === undefined ? {} : { realtime }),
         ...(options.journal === undefined ? {} : { journal: options.journal as "ignore" | "replay" }),
         ...(options.checksums === undefined ? {} : { checksums: options.checksums as ChecksumPolicy }),
@@ -165,6 +183,14 @@ function makeGuest(
       const known = opened.get(volume) ?? openVolume(volume);
       opened.set(volume, known);
       return known;
+    },
+    async isFurtherMember(volume: Volume): Promise<boolean> {
+      const fs = await guest.fileSystem(volume);
+      if (fs === undefined || !isBtrfs(fs)) return false;
+      // The volume itself is member 0, the others follow in the order in which they were given.
+      const members = [volume, ...others(volume)];
+      const own = fs.devices.flatMap(({ index }) => (index === undefined ? [] : [members[index]]));
+      return volumes.find((candidate) => own.includes(candidate)) !== volume;
     },
     failure: (volume: Volume) => failures.get(volume),
     /** GRUB's order; what GRUB does not list comes last. */

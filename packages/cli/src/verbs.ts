@@ -43,7 +43,21 @@ export const COMMON_OPTIONS: readonly OptionSpec[] = [
 /** Options of every verb that opens images. */
 const IMAGE_OPTIONS: readonly OptionSpec[] = [
   { flags: "--as <names>", description: "names of the disks, as xvda1,xvda2 or hd0 (default xvda,xvdb,...)" },
-  { flags: "--input-format <format>", description: "format of the images, instead of probing", choices: ["raw"] },
+  {
+    flags: "--input-format <format>",
+    description: "format of the images, instead of probing",
+    choices: ["raw", "qcow2", "vhd", "vpc", "vhdx", "vmdk", "vdi"],
+  },
+  {
+    flags: "--backing <file>",
+    description: "a file that an image names: its backing file, an extent, a data file",
+    repeatable: true,
+  },
+  {
+    flags: "--allow-backing <dir>",
+    description: "files that images name may be opened in this folder",
+    repeatable: true,
+  },
 ];
 
 /** Options of every verb that reads file systems. */
@@ -60,6 +74,11 @@ const FS_OPTIONS: readonly OptionSpec[] = [
     description: "what a checksum that does not match means",
     choices: ["require", "report", "ignore"],
     default: "report",
+  },
+  {
+    flags: "--subvol <which>",
+    description: "where a btrfs volume begins: top (as GRUB sees it), default (as Linux mounts it), an id, or a path",
+    default: "top",
   },
   { flags: "--rt <file>", description: "the realtime device of an XFS volume" },
 ];

@@ -1,5 +1,6 @@
 export { MAX_OUTPUT } from "./bound.js";
 export { decodeBzip2 } from "./bzip2.js";
+export { decodeDeflate, decodeDeflatePortable } from "./deflate.js";
 export { decodeGzip, decodeGzipPortable } from "./gzip.js";
 export { decodeLz4Block, decodeLz4Legacy } from "./lz4.js";
 export { decodeLzmaAlone } from "./lzma.js";

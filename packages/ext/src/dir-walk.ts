@@ -11,7 +11,7 @@ import {
   recordLength,
 } from "./directory.js";
 import { INCOMPAT } from "./features.js";
-import type { FileMap } from "./file-map.js";
+import { allRuns, type FileMap } from "./file-map.js";
 import { DIRECTORY_HOLE } from "./findings.js";
 import type { DecodedInode } from "./inode.js";
 import {
@@ -45,7 +45,10 @@ export function direntForm(volume: Volume, inode: DecodedInode): DirentForm {
   };
 }
 
-/** The entries of each block, and what was wrong with it. The walk goes on after a damaged block, as the kernel's does. */
+/**
+ * The entries of each block, and what was wrong with it. The walk goes on after a damaged block, as the kernel's
+ * does.
+ */
 export async function* linearBlocks(dir: DirContext, signal: AbortSignal | undefined): AsyncGenerator<DirBlock> {
   const { volume, inode, map } = dir;
   const { blockSize } = volume.sb;
@@ -53,9 +56,9 @@ export async function* linearBlocks(dir: DirContext, signal: AbortSignal | undef
   const form = direntForm(volume, inode);
   let most = FIRST_READ;
   let blocksRead = 0;
-  for (let block = 0; block < end; ) {
-    for (const run of await map.runs(block, end, signal)) {
-      block = run.first + run.count;
+  const mostBlocks = Math.ceil(volume.device.size / blockSize);
+  for await (const runs of allRuns(volume, inode, map, end, signal)) {
+    for (const run of runs) {
       if (run.physical === undefined || run.unwritten) {
         const place = { format: "ext", structure: "directory", offset: inode.offset };
         volume.report?.(finding(DIRECTORY_HOLE, `directory ${inode.ino} has a hole at block ${run.first}`, place));
@@ -65,8 +68,8 @@ export async function* linearBlocks(dir: DirContext, signal: AbortSignal | undef
         const count = Math.min(run.count - done, Math.max(1, most / blockSize));
         most = Math.min(MOST_READ, most * 2);
         blocksRead += count;
-        if (blocksRead > volume.sb.blocksCount) {
-          throw failure("corrupt", `directory ${inode.ino} has more blocks than the volume`, inode.offset);
+        if (blocksRead > mostBlocks) {
+          throw failure("corrupt", `directory ${inode.ino} has more blocks than the device`, inode.offset);
         }
         yield* readDirBlocks(dir, form, run.first + done, run.physical + done, count, signal);
         done += count;

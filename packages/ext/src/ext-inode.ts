@@ -9,8 +9,8 @@ import {
   type Xattr,
 } from "@guestprobe/vfs";
 import { DirReader } from "./dir-reader.js";
-import { extentsFrom, nextExtents } from "./file-extents.js";
-import { type FileMap, fileMap } from "./file-map.js";
+import { extentsFrom, toExtents } from "./file-extents.js";
+import { allRuns, type FileMap, fileMap } from "./file-map.js";
 import { type InlinePart, inlineExtents, inlineParts, readInline } from "./inline-data.js";
 import { type DecodedInode, inodeFlagNames } from "./inode.js";
 import { EXT4_ENCRYPT_FL, EXT4_INLINE_DATA_FL, ext4_dir_entry_2, ext4_inode } from "./layout.js";
@@ -100,26 +100,11 @@ export class ExtInode implements Inode {
       const physical = placeOf(ext4_inode, "i_block", this.offset).offset;
       yield [{ kind: "inline", logical: 0, length: size, physical }];
     } else {
-      yield* this.#mappedExtents(signal);
-    }
-  }
-
-  /** A map that leads to one block again and again could go on for hours: it ends when all of the volume was named. */
-  async *#mappedExtents(signal: AbortSignal | undefined): AsyncGenerator<readonly Extent[]> {
-    const { blockSize, blocksCount } = this.#volume.sb;
-    const { ino, size } = this.stat;
-    let stored = 0;
-    for (let at = 0; at < size; ) {
-      const batch = await nextExtents(this.#fileMap(), blockSize, at, size, signal);
-      for (const { kind, logical, length } of batch) {
-        at = logical + length;
-        if (kind !== "hole") stored += length;
+      const { blockSize } = this.#volume.sb;
+      const end = Math.ceil(size / blockSize);
+      for await (const runs of allRuns(this.#volume, this.#inode, this.#fileMap(), end, signal)) {
+        yield toExtents(runs, blockSize, 0, size);
       }
-      if (stored > blocksCount * blockSize) {
-        const reason = `inode ${ino}: more than the ${blocksCount} blocks of the volume are mapped`;
-        throw corrupt(ext4_inode, "i_block", this.offset, reason);
-      }
-      yield batch;
     }
   }
 

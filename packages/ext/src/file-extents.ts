@@ -1,5 +1,6 @@
 import type { Extent } from "@guestprobe/vfs";
 import type { FileMap } from "./file-map.js";
+import type { Run } from "./runs.js";
 
 /** Extents from byte `at` to before `end`, as far as one node of the map tells; at least one. */
 export async function nextExtents(
@@ -9,7 +10,11 @@ export async function nextExtents(
   end: number,
   signal: AbortSignal | undefined,
 ): Promise<Extent[]> {
-  const runs = await map.runs(Math.floor(at / blockSize), Math.ceil(end / blockSize), signal);
+  return toExtents(await map.runs(Math.floor(at / blockSize), Math.ceil(end / blockSize), signal), blockSize, at, end);
+}
+
+/** Runs of blocks as extents in bytes, cut to the range from `at` to before `end`. */
+export function toExtents(runs: readonly Run[], blockSize: number, at: number, end: number): Extent[] {
   return runs.map((run) => {
     const logical = Math.max(at, run.first * blockSize);
     const skipped = logical - run.first * blockSize;

@@ -13,7 +13,7 @@ import {
 import type { DecodedInode } from "./inode.js";
 import { EXT4_EXTENTS_FL, ext4_extent, ext4_extent_header, ext4_extent_tail, ext4_inode } from "./layout.js";
 import { Lru } from "./lru.js";
-import { FORMAT, placeOf } from "./place.js";
+import { corrupt, FORMAT, placeOf } from "./place.js";
 import type { Run } from "./runs.js";
 import type { Volume } from "./volume.js";
 
@@ -116,9 +116,10 @@ class BlockMap implements FileMap {
     }
     let { base, span } = path;
     let pointer = decodePointer(sb, this.#inode.block, inodeAt, path.slot);
+    let holeEnd = base + span;
     const way: number[] = [];
     for (let level = path.levels; ; level -= 1) {
-      if (pointer === undefined) return fillHoles([], from, Math.min(end, base + span));
+      if (pointer === undefined) return fillHoles([], from, Math.min(end, holeEnd));
       if (way.includes(pointer)) {
         throw new ImageError("corrupt", `inode ${this.#inode.ino}: indirect block ${pointer} leads to itself`, {
           format: FORMAT,
@@ -136,6 +137,8 @@ class BlockMap implements FileMap {
       }
       base += index * span;
       pointer = decodePointer(sb, data, at, index);
+      // A hole goes on as far as the pointers beside it are zero too: one step over a terabyte of nothing.
+      holeEnd = base + span * zeroPointers(data, index);
     }
   }
 
@@ -144,5 +147,40 @@ class BlockMap implements FileMap {
     const data = (await this.#volume.readBlock(block, signal)).slice();
     this.#blocks.set(block, data);
     return data;
+  }
+}
+
+/** How many pointers from `index` on are zero; at least one is taken to be. */
+function zeroPointers(data: Uint8Array, index: number): number {
+  const view = viewOf(data);
+  let next = index + 1;
+  while (next * 4 < data.length && view.getUint32(next * 4, true) === 0) next += 1;
+  return next - index;
+}
+
+/**
+ * All runs of a file up to block `end`. Each step takes one node of the map or one hole between two, and a sound map
+ * has each of its nodes once: one that leads to the same blocks again and again ends here.
+ *
+ * @throws ImageError as `FileMap.runs`, and `corrupt` for such a map.
+ */
+export async function* allRuns(
+  volume: Volume,
+  inode: DecodedInode,
+  map: FileMap,
+  end: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<readonly Run[]> {
+  const most = 3 * Math.ceil(volume.device.size / volume.sb.blockSize) + 64;
+  let steps = 0;
+  for (let block = 0; block < end; steps += 1) {
+    if (steps > most) {
+      const reason = `inode ${inode.ino}: the map of its blocks has more nodes than the device has blocks`;
+      throw corrupt(ext4_inode, "i_block", inode.offset, reason);
+    }
+    const runs = await map.runs(block, end, signal);
+    const last = runs[runs.length - 1]!;
+    block = last.first + last.count;
+    yield runs;
   }
 }

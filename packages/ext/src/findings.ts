@@ -15,7 +15,8 @@ export const BACKUP_SUPERBLOCK: FindingKind = {
   severity: "error",
   title: "The first superblock is damaged and a copy is used",
   explanation:
-    "The superblock at byte 1024 cannot be used, but a copy further on can. The volume is shown through that copy and " +
+    "The superblock at byte 1024 cannot be used, but a copy further on can. The volume is shown through " +
+    "that copy and " +
     "its group descriptors. Neither Linux nor GRUB looks for copies by itself, so neither would see this volume.",
   next: ["repair a copy of the volume with `e2fsck -b BLOCK`", "mount it read-only with `-o sb=BLOCK`"],
 };
@@ -35,7 +36,8 @@ export const ODD_FIELD: FindingKind = {
   severity: "warning",
   title: "A field of the superblock has a value that no tool writes",
   explanation:
-    "The field is not needed to read the volume, or was worked out in another way, so reading goes on. Linux may refuse " +
+    "The field is not needed to read the volume, or was worked out in another way, so reading goes on. " +
+    "Linux may refuse " +
     "to mount the volume for it.",
   next: ["compare with `dumpe2fs -h`", "run `e2fsck -n` on a copy of the volume"],
 };
@@ -55,7 +57,8 @@ export const NOT_CLEAN: FindingKind = {
   severity: "note",
   title: "The volume was not unmounted cleanly",
   explanation:
-    "The state in the superblock says that a writer still had the volume mounted. With a journal, ext-journal-dirty says " +
+    "The state in the superblock says that a writer still had the volume mounted. With a journal, " +
+    "ext-journal-dirty says " +
     "more; without one, metadata may be half written.",
   next: ["shut the guest down before its disk is examined"],
 };
@@ -93,7 +96,8 @@ export const FAST_COMMITS: FindingKind = {
   severity: "warning",
   title: "The journal holds fast commits, which are not replayed",
   explanation:
-    "Between full transactions the fast_commit feature logs small changes in an area of its own. The replay shows the " +
+    "Between full transactions the fast_commit feature logs small changes in an area of its own. The " +
+    "replay shows the " +
     "volume as of the last full transaction; Linux would also apply the changes since then.",
   next: ["let Linux recover a copy of the volume when the last seconds before the crash matter"],
 };
@@ -121,7 +125,8 @@ export const BAD_NAME: FindingKind = {
   severity: "error",
   title: "A directory entry has a name that no file can have",
   explanation:
-    "The name is empty or holds a slash or a NUL byte. Linux stops listing there. The entry is left out, since no path " +
+    "The name is empty or holds a slash or a NUL byte. Linux stops listing there. The entry is left out, " +
+    "since no path " +
     "could lead to it and a copy might be written outside its folder.",
   next: ["run `e2fsck -n` on a copy of the volume"],
 };
@@ -139,7 +144,8 @@ export const BAD_BITMAP: FindingKind = {
   severity: "warning",
   title: "A bitmap of used blocks or inodes does not match its checksum",
   explanation:
-    "Bitmaps matter to a writer only: nothing that is read depends on them. Linux allocates nothing more in such a group.",
+    "Bitmaps matter to a writer only: nothing that is read depends on them. Linux allocates nothing more " +
+    "in such a group.",
   next: ["run `e2fsck -n` on a copy of the volume"],
 };
 

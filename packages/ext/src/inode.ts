@@ -173,7 +173,9 @@ export function decodeTime(seconds: number, extra: number): bigint {
   return BigInt(low + epoch) * 1_000_000_000n + BigInt(extra >>> 2);
 }
 
-/** The first word holds an old 16-bit number, or else the second a 32-bit one. Kernel: old_decode_dev, new_decode_dev. */
+/**
+ * The first word holds an old 16-bit number, or else the second a 32-bit one. Kernel: old_decode_dev, new_decode_dev.
+ */
 function decodeDevice(block: Uint8Array): DeviceNumber {
   const view = viewOf(block);
   const old = view.getUint32(0, true);

@@ -98,7 +98,9 @@ const readBlock = async (journal: OpenJournal, block: number, signal: AbortSigna
   return device.peek?.(at, sb.blockSize) ?? device.read(at, sb.blockSize, signal);
 };
 
-/** The transactions that were committed, in their order. The log ends at the first block that does not go on with it. */
+/**
+ * The transactions that were committed, in their order. The log ends at the first block that does not go on with it.
+ */
 async function scan(journal: OpenJournal, signal: AbortSignal | undefined): Promise<Transaction[]> {
   const { layout } = journal;
   const length = layout.end - layout.first;
@@ -180,9 +182,11 @@ async function newestCopies(
 /** Fast commits follow the last full transaction and bear the number of the one that would come next. */
 async function reportFastCommits(journal: OpenJournal, next: number, signal: AbortSignal | undefined): Promise<void> {
   const { layout, volume } = journal;
-  if (layout.fastCommitBlocks === 0) return;
-  const view = viewOf(await readBlock(journal, layout.end, signal));
+  // The kernel leaves the first block of the area unused: j_fc_first is j_last + 1.
+  if (layout.fastCommitBlocks < 2) return;
+  const area = layout.end + 1;
+  const view = viewOf(await readBlock(journal, area, signal));
   if (view.getUint16(0, true) !== EXT4_FC_TAG_HEAD || view.getUint32(8, true) !== next >>> 0) return;
-  const place = { format: "ext", structure: "journal", offset: journal.offsetOf(layout.end) };
+  const place = { format: "ext", structure: "journal", offset: journal.offsetOf(area) };
   volume.report?.(finding(FAST_COMMITS, `fast commits follow transaction ${(next - 1) >>> 0}`, place));
 }

@@ -1,5 +1,6 @@
 /**
- * On-disk structures of ext2, ext3 and ext4, little-endian throughout. Names and offsets are those of the Linux kernel's
+ * On-disk structures of ext2, ext3 and ext4, little-endian throughout. Names and offsets are those of the Linux
+ * kernel's
  * fs/ext4/ext4.h, ext4_extents.h and xattr.h, and of its documentation, "ext4 Data Structures and Algorithms".
  */
 import { bytes, LE, struct, u8, u16, u32 } from "@guestprobe/block/struct";

@@ -19,8 +19,8 @@ export function corrupt<K extends string>(layout: Layout<K>, field: K, base: num
 }
 
 /** An error about no field in particular. */
-export function failure(code: ErrorCode, reason: string, offset?: number, cause?: unknown): ImageError {
-  return new ImageError(code, reason, { format: FORMAT, offset, cause });
+export function failure(code: ErrorCode, reason: string, offset: number | undefined): ImageError {
+  return new ImageError(code, reason, { format: FORMAT, offset });
 }
 
 export const hex = (value: number): string => `0x${value.toString(16)}`;

@@ -44,8 +44,8 @@ export const NESTED_NAME = kind(
 );
 export const TOO_MANY_LINKS = kind(
   "grub-too-many-links",
-  "The way to the file leads through more than seven symbolic links",
-  "Linux follows forty; GRUB gives up at the eighth.",
+  "The way to the file leads through more symbolic links than GRUB follows",
+  "Linux follows forty; GRUB gives up at the eighth, and on btrfs at the thirty-second.",
   "shorten the chain of links",
 );
 export const FILE_ENCRYPTED = kind(
@@ -53,6 +53,16 @@ export const FILE_ENCRYPTED = kind(
   "The file, or a directory on the way to it, is encrypted",
   "The volume is readable, this part of it is not without its key, which GRUB cannot have.",
   "keep /boot out of encrypted directories",
+);
+
+export const IN_SUBVOLUME = kind(
+  "grub-in-subvolume",
+  "The file exists in a subvolume that GRUB does not begin at",
+  "Linux mounts one subvolume of a btrfs volume as its root, and the path leads to the file from there. GRUB begins at the top " +
+    "level of the volume, where the same path leads nowhere; the file has a longer one. Guests whose own GRUB is installed " +
+    "inside them know that; a loader on the host that asks for a fixed path does not.",
+  "put a copy of what the loader asks for at the top level: `mount -o subvolid=5`",
+  "keep /boot on a volume of its own",
 );
 
 /** Every kind of finding that a search reports for what it could not see as GRUB. */
@@ -64,4 +74,5 @@ export const GRUB_SEARCH_FINDINGS: readonly FindingKind[] = [
   NESTED_NAME,
   TOO_MANY_LINKS,
   FILE_ENCRYPTED,
+  IN_SUBVOLUME,
 ];

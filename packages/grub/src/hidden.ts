@@ -1,6 +1,7 @@
+import { joinPath, splitPath } from "@guestprobe/vfs";
 import { isLabel, isUuid } from "./compare.js";
 import type { GrubDevice } from "./enumerate.js";
-import { FILE_ENCRYPTED, NESTED_NAME, TABLE_REFUSED, TOO_MANY_LINKS } from "./findings.js";
+import { FILE_ENCRYPTED, IN_SUBVOLUME, NESTED_NAME, TABLE_REFUSED, TOO_MANY_LINKS } from "./findings.js";
 import type { GrubMachine } from "./machine.js";
 import type { HiddenHit, SearchQuery } from "./search.js";
 import { findFile, type Obstacle, type Volume } from "./volume.js";
@@ -34,12 +35,17 @@ export async function findHidden(
       await look(device.name, volume, obstacle);
       continue;
     }
-    const error = query.by === "file" ? await missOf(machine, volume, name) : undefined;
+    if (query.by !== "file") continue;
+    const answer = await findFile(volume, name, "grub", machine.version, machine.signal);
+    if (answer.answer !== "miss") continue;
+    const { error } = answer;
     if (error?.code === "symlink-loop") {
       await look(device.name, volume, { kind: TOO_MANY_LINKS, reason: TOO_MANY_LINKS.title });
     } else if (error?.code === "encrypted") {
       // Without the key nobody can tell what a directory holds: the path is the one that was asked for.
       hidden.push({ device: device.name, path: name, reason: error.reason, code: FILE_ENCRYPTED.code });
+    } else {
+      hidden.push(...(await inOtherRoots(machine, device.name, volume, name)));
     }
   }
   for (const lost of await machine.lostDevices()) {
@@ -48,10 +54,28 @@ export async function findHidden(
   return hidden;
 }
 
-/** Why GRUB did not come to the end of the path. */
-async function missOf(machine: GrubMachine, volume: Volume, name: Uint8Array) {
-  const found = await findFile(volume, name, "grub", machine.version, machine.signal);
-  return found.answer === "miss" ? found.error : undefined;
+/** The file in other roots of the volume: where Linux would find it if it mounted those. */
+async function inOtherRoots(
+  machine: GrubMachine,
+  device: string,
+  volume: Volume,
+  name: Uint8Array,
+): Promise<readonly HiddenHit[]> {
+  const { version, signal } = machine;
+  if (volume.fs === undefined || volume.gate?.otherRoots === undefined) return [];
+  const found: HiddenHit[] = [];
+  for (const { fs, path, title } of await volume.gate.otherRoots(volume.fs, signal)) {
+    const answer = await findFile({ ...volume, fs, lookups: new Map() }, name, "linux", version, signal);
+    if (answer.answer !== "hit") continue;
+    const parts = path === undefined ? undefined : [...splitPath(path), ...splitPath(answer.path)];
+    found.push({
+      device,
+      path: parts === undefined ? answer.path : joinPath(parts),
+      reason: `the file exists in ${title}, which is not where GRUB begins`,
+      code: IN_SUBVOLUME.code,
+    });
+  }
+  return found;
 }
 
 /** Whether a volume that GRUB does not see has what is asked for, as Linux would find it. */

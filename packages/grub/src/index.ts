@@ -12,9 +12,10 @@ export {
 export { diskByHandle, type GrubDevice, type GrubDisk, type GrubDiskMap, listDisk } from "./enumerate.js";
 export { endsProbe, GRUB_ERRNO, type GrubError, grubErrorOf } from "./errno.js";
 export { GRUB_SEARCH_FINDINGS } from "./findings.js";
+export { btrfsGate } from "./gate/btrfs.js";
 export { ext2Gate, GRUB_EXT2_FEATURES, GRUB_EXT2_VERSIONS, type GrubFeature } from "./gate/ext2.js";
 export { DRIVER_ORDER, GATES } from "./gate/index.js";
-export type { Gate, GateVerdict, InodeUse } from "./gate/types.js";
+export type { Gate, GateVerdict, InodeUse, OtherRoot } from "./gate/types.js";
 export {
   GRUB_XFS_INCOMPAT,
   GRUB_XFS_VERSION_BITS,

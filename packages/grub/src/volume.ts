@@ -133,13 +133,14 @@ export async function findFile(
   };
   try {
     const found = await resolve(fs, path, {
-      policy: as === "grub" ? GRUB_WALK : LINUX_WALK,
+      policy: as === "grub" ? (volume.gate?.walk ?? GRUB_WALK) : LINUX_WALK,
       ...(signal === undefined ? {} : { signal }),
       async lookup(directory, name) {
         refuses(directory, "directory");
         const inode = await remember(volume, directory, name, signal);
         if (inode?.stat.type === "symlink") refuses(inode, "symlink");
-        return inode;
+        const other = as === "grub" && inode !== undefined ? await volume.gate?.instead?.(inode, signal) : undefined;
+        return other ?? inode;
       },
     });
     if (found?.inode.stat.type !== "file") return { answer: "miss" };

@@ -1,4 +1,4 @@
-import { type BlockDevice, equalBytes, isImageError, readUpTo } from "@guestprobe/block";
+import { type BlockDevice, equalBytes, isImageError } from "@guestprobe/block";
 import {
   GPT_BACKUP_BAD,
   GPT_BACKUP_NOT_AT_END,
@@ -69,22 +69,35 @@ async function backupCopy(
   note: Note,
   signal: AbortSignal | undefined,
 ): Promise<GptCopy | undefined> {
-  const places = (primary === undefined ? sizes : [primary.sectorSize]).map((size) => ({
-    size,
-    offset: (Math.floor(device.size / size) - 1) * size,
-  }));
   if (primary !== undefined) {
-    const offset = primary.alternateLba * primary.sectorSize;
-    if (offset !== places[0]?.offset && primary.alternateLba > 1) places.unshift({ size: primary.sectorSize, offset });
-  }
-  for (const { size, offset } of places) {
-    // Sector 1 is the first copy, on a disk too small for two.
-    if (offset <= size || offset + size > device.size) continue;
-    const data = await tryRead(device, offset, size, note, signal);
-    const header = data === undefined ? undefined : tryHeader(data, size, offset, note);
+    const { sectorSize: size, alternateLba } = primary;
+    const header = await headerAt(device, alternateLba * size, size, note, signal);
     if (header !== undefined) return tryCopy(device, header, note, signal);
   }
-  return undefined;
+  const candidates = primary === undefined ? sizes : [primary.sectorSize];
+  // Asked together: the last sectors of all sizes lie side by side.
+  const headers = await Promise.all(
+    candidates.map((size) => headerAt(device, (Math.floor(device.size / size) - 1) * size, size, note, signal)),
+  );
+  const header = headers.find((candidate) => candidate !== undefined);
+  return header === undefined ? undefined : tryCopy(device, header, note, signal);
+}
+
+/** The header in one sector. None in sectors 0 and 1: that is the first copy, on a disk too small for two. */
+async function headerAt(
+  device: BlockDevice,
+  offset: number,
+  size: number,
+  note: Note,
+  signal: AbortSignal | undefined,
+): Promise<GptHeader | undefined> {
+  if (offset <= size || offset + size > device.size) return undefined;
+  try {
+    return tryHeader(await device.read(offset, size, signal), size, offset, note);
+  } catch (error) {
+    noteReadError(error, offset, note);
+    return undefined;
+  }
 }
 
 function compareCopies(
@@ -154,21 +167,6 @@ function tryHeader(data: Uint8Array, size: number, origin: number, note: Note): 
   } catch (error) {
     if (!isImageError(error, "corrupt")) throw error;
     note(GPT_HEADER_FIELD, error.reason, error);
-    return undefined;
-  }
-}
-
-async function tryRead(
-  device: BlockDevice,
-  offset: number,
-  length: number,
-  note: Note,
-  signal: AbortSignal | undefined,
-): Promise<Uint8Array | undefined> {
-  try {
-    return await readUpTo(device, offset, length, signal);
-  } catch (error) {
-    noteReadError(error, offset, note);
     return undefined;
   }
 }

@@ -10,6 +10,8 @@ export interface WalkPolicy {
   readonly slashAfterFile: boolean;
   /** Whether an empty path or link target names the directory it starts from. */
   readonly emptyPath: boolean;
+  /** Whether ".." in the root of a subvolume (btrfs) stays there. Default false: it leads out of it. */
+  readonly staysInSubvolume?: boolean;
 }
 
 /** path_resolution(7): forty links, and a trailing slash means a directory. */
@@ -69,6 +71,7 @@ export async function resolve(
     if (current.stat.type !== "dir") throw notDirectory(names, fs);
     if (isDot(name)) continue;
     if (isDotDot(name)) {
+      if (policy.staysInSubvolume && parents.at(-1)?.subvolume !== current.subvolume) continue;
       current = parents.pop() ?? root;
       names.pop();
       continue;

@@ -76,6 +76,11 @@ export interface Inode {
   readonly stat: Stat;
   /** Where inode numbers are unique only within a subvolume (btrfs), its id. */
   readonly subvolume?: number | undefined;
+  /**
+   * Only on a directory that Linux shows empty where the disk names another one (btrfs: a subvolume inside the source of a
+   * snapshot): that other one, if it still is there. Placeholders share one inode number.
+   */
+  standsFor?(signal?: AbortSignal): Promise<Inode | undefined>;
   /** Where its on-disk structure lies: bytes from the start of the device. Undefined where it lies compressed. */
   readonly offset: number | undefined;
   /** What else is set on it, as chattr and lsattr name it: "encrypted", "casefold", "verity", "immutable". */
@@ -141,6 +146,8 @@ export type ChecksumPolicy = "require" | "report" | "ignore";
 export interface OpenOptions {
   /** Default `report`: GRUB verifies almost none, so a volume with a bad one may still boot. */
   readonly checksums?: ChecksumPolicy;
+  /** Whether file data is held against its checksums, where the format has any. Default false. */
+  readonly verify?: boolean;
   /** Default `ignore`, GRUB's view. `replay` shows the volume as Linux would after recovery, in memory. */
   readonly journal?: "ignore" | "replay";
   /** btrfs: which subvolume is the root: "top" (default), "default", an id, or a path. */

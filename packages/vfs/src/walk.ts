@@ -107,7 +107,7 @@ export async function* walk(
 const identity = (inode: Inode): string => `${inode.subvolume ?? ""}:${inode.stat.ino}`;
 
 function whyNotEntered(inode: Inode, entered: ReadonlySet<string>, tooDeep: boolean): ImageError | undefined {
-  if (inode.stat.type !== "dir") return undefined;
+  if (inode.stat.type !== "dir" || inode.standsFor !== undefined) return undefined;
   if (entered.has(identity(inode))) {
     return new ImageError("corrupt", `directory ${inode.stat.ino} has a second name`, { offset: inode.offset });
   }

@@ -16,8 +16,8 @@ export const SUPERBLOCK_READ = 512;
 
 const BLOCK_SIZES = [4096, 1024, 512, 2048, 8192, 16384, 32768, 65536];
 const SECTOR_SIZES = [512, 4096, 1024, 2048];
-/** Into how many groups mkfs.xfs divides a volume, by its size and how many disks lie below it. */
-const GROUP_COUNTS = [4, 2, 8, 16, 32];
+/** Into how many groups mkfs.xfs divides a volume: four as a rule, others by its size and how many disks lie below. */
+const GROUP_COUNTS = [4, 2, 16, 32];
 
 /** A superblock that reads and, on version 5, whose checksum holds; undefined otherwise. */
 export async function readSoundSuperblock(
@@ -86,14 +86,13 @@ async function fromGroupHeaders(device: BlockDevice, signal: AbortSignal | undef
   return [...lengths].flatMap((length) => BLOCK_SIZES.map((size) => length * size));
 }
 
-/** Where the second group begins if mkfs.xfs made the volume as large as the device is. */
+/**
+ * Where the second group begins if mkfs.xfs made the volume as large as the device is, with blocks of 4 KiB. Few places:
+ * every device that is not recognised is asked this.
+ */
 function fromSize(device: BlockDevice): number[] {
-  return GROUP_COUNTS.flatMap((groups) =>
-    BLOCK_SIZES.slice(0, 2).flatMap((size) => {
-      const blocks = Math.floor(device.size / size);
-      return [Math.ceil(blocks / groups) * size, Math.floor(blocks / groups) * size];
-    }),
-  );
+  const blocks = Math.floor(device.size / 4096);
+  return GROUP_COUNTS.flatMap((groups) => [Math.floor(blocks / groups) * 4096, Math.ceil(blocks / groups) * 4096]);
 }
 
 async function readSafely(

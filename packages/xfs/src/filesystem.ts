@@ -119,13 +119,22 @@ async function readPrimary(
     if (ctx.checksums === "require") throw new ImageError("bad-checksum", text, place);
     if (ctx.checksums === "report") ctx.report(finding(XFS_BAD_CHECKSUM, text, place));
   }
-  // Nothing vouches for this superblock but that it leads to a root directory.
-  const root = await loadInode({ ...ctx, checksums: "ignore" }, rootInode(sb), signal);
-  if (root.stat.type !== "dir") {
+  await checkRoot(ctx, signal);
+  return sb;
+}
+
+/** Checks that a superblock leads to a root directory: without a checksum nothing else vouches for it. */
+async function checkRoot(ctx: XfsContext, signal: AbortSignal | undefined): Promise<void> {
+  const { sb, device } = ctx;
+  try {
+    const root = await loadInode({ ...ctx, checksums: "ignore" }, rootInode(sb), signal);
+    if (root.stat.type === "dir") return;
     const place = { format: "xfs", structure: "xfs_dsb", field: "sb_rootino", offset: 56 };
     throw new ImageError("corrupt", `inode ${root.stat.ino}, the root, is a ${root.stat.type}`, place);
+  } catch (error) {
+    // The superblock of an image that was cut is not to blame.
+    if (!isImageError(error, "past-end") || sb.dataBlocks * sb.blockSize <= device.size) throw error;
   }
-  return sb;
 }
 
 /** Looks at the log if anyone wants to know. @throws ImageError `unsupported` for a dirty log that is to be replayed. */
@@ -133,12 +142,16 @@ async function checkLog(ctx: XfsContext, options: OpenOptions): Promise<void> {
   if (options.report === undefined && options.journal !== "replay") return;
   const state = await readLogState(ctx, options.signal);
   if (options.journal === "replay" && state !== "clean") {
-    throw new ImageError("unsupported", `replaying the log, which is ${state}; open it without`, {
-      format: "xfs",
-      structure: "xfs_dsb",
-      field: "sb_logstart",
-      offset: ctx.sb.at + 48,
-    });
+    throw new ImageError(
+      "unsupported",
+      `the log is ${state}, and replaying it is not supported; ask for the volume as it lies (journal: ignore)`,
+      {
+        format: "xfs",
+        structure: "xfs_dsb",
+        field: "sb_logstart",
+        offset: ctx.sb.at + 48,
+      },
+    );
   }
   reportLogState(ctx, state);
 }

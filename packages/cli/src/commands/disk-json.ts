@@ -1,3 +1,4 @@
+import type { DiskImage } from "@guestprobe/image";
 import type { FileSystem } from "@guestprobe/vfs";
 import { textPair } from "@guestprobe/vfs";
 import { type Disk, partitionDevice } from "../guest.js";
@@ -16,6 +17,22 @@ export function fsJson(fs: FileSystem | undefined): Record<string, unknown> | nu
   };
 }
 
+/** What the container says of itself; names are text from the image. */
+function containerJson(container: DiskImage | undefined): Record<string, unknown> {
+  const { info } = container ?? {};
+  return {
+    subformat: info?.subformat ?? null,
+    clusterSize: info?.clusterSize ?? null,
+    references: (info?.references ?? []).map(({ kind, names, format }) => ({ kind, names, format: format ?? null })),
+    snapshots: (info?.snapshots ?? []).map(({ id, name, timeMs, virtualSize }) => ({
+      id,
+      name,
+      timeNs: String(BigInt(timeMs) * 1_000_000n),
+      bytes: virtualSize,
+    })),
+  };
+}
+
 /** What `extra` adds to a disk and to each of its partitions, by their device names. */
 export type Extra = (device: string) => Record<string, unknown>;
 
@@ -25,7 +42,8 @@ export function diskJson(disk: Disk, extra: Extra): Record<string, unknown> {
   return {
     device: disk.name,
     image: disk.image,
-    format: disk.format,
+    format: disk.container?.format ?? null,
+    ...containerJson(disk.container),
     bytes: disk.device.size,
     sectorSize: tables[0]?.sectorSize ?? disk.device.sectorSize ?? 512,
     ...extra(disk.name),

@@ -1,6 +1,7 @@
 import { encodeText, type FindingKind, finding, findingFromError, type Report } from "@guestprobe/block";
+import { type BtrfsFileSystem, isBtrfs, type Subvolume } from "@guestprobe/btrfs";
 import { BOOT_PROBE_PATHS } from "@guestprobe/grub";
-import { type FileSystem, GRUB_WALK, resolve } from "@guestprobe/vfs";
+import { type FileSystem, GRUB_WALK, resolve, textPair } from "@guestprobe/vfs";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit.js";
 import { type Guest, partitionDevice, type Volume } from "../guest.js";
@@ -34,7 +35,11 @@ export const NOTHING_RECOGNISED: FindingKind = {
 
 interface Inspected {
   readonly fs: FileSystem | undefined;
+  /** Of a file system that is listed under another volume, which is its first. */
+  readonly isFurtherMember: boolean;
   readonly bootFiles: readonly string[];
+  /** btrfs only. */
+  readonly subvolumes: readonly Subvolume[];
 }
 
 export const inspect: Run = async (context, words, options) => {
@@ -45,9 +50,10 @@ export const inspect: Run = async (context, words, options) => {
   let recognised = false;
   for (const disk of guest.disks) {
     const volumes = guest.volumes.filter((volume) => volume.disk === disk);
-    const known = disk.partitions.partitions.length > 0 || volumes.some((volume) => found.get(volume.device)?.fs);
+    const known =
+      disk.partitions.partitions.length > 0 || volumes.some((volume) => isRecognised(found.get(volume.device)));
     recognised ||= known;
-    if (known || volumes.some((volume) => guest.failure(volume))) continue;
+    if (known || disk.container === undefined || volumes.some((volume) => guest.failure(volume))) continue;
     const table = disk.partitions.tables.length > 0 ? "an empty partition table" : "no partition table";
     const why = disk.device.size === 0 ? "the image is empty" : `${table} and no file system that is known`;
     out.log.report(finding(NOTHING_RECOGNISED, why, { device: disk.name, offset: 0 }));
@@ -55,7 +61,11 @@ export const inspect: Run = async (context, words, options) => {
   if (out.options.json) {
     const extra = (device: string): Record<string, unknown> => {
       const inspected = found.get(device);
-      return { fs: fsJson(inspected?.fs), bootFiles: inspected?.bootFiles ?? [] };
+      return {
+        fs: fsJson(inspected?.fs),
+        bootFiles: inspected?.bootFiles ?? [],
+        ...(inspected?.fs && isBtrfs(inspected.fs) ? { subvolumes: inspected.subvolumes.map(subvolumeJson) } : {}),
+      };
     };
     out.json({
       schema: "guestprobe/inspect/1",
@@ -70,7 +80,8 @@ export const inspect: Run = async (context, words, options) => {
 };
 
 async function inspectVolume(guest: Guest, volume: Volume, report: Report): Promise<Inspected> {
-  const fs = await guest.fileSystem(volume);
+  const isFurtherMember = await guest.isFurtherMember(volume);
+  const fs = isFurtherMember ? undefined : await guest.fileSystem(volume);
   const bootFiles: string[] = [];
   for (const path of fs === undefined ? [] : BOOT_PROBE_PATHS) {
     try {
@@ -84,7 +95,47 @@ async function inspectVolume(guest: Guest, volume: Volume, report: Report): Prom
       report(findingFromError(error, { device: volume.device, path: encodeText(path) }));
     }
   }
-  return { fs, bootFiles };
+  const subvolumes = fs && isBtrfs(fs) ? await listSubvolumes(fs, volume, report) : [];
+  return { fs, isFurtherMember, bootFiles, subvolumes };
+}
+
+const isRecognised = (inspected: Inspected | undefined): boolean =>
+  inspected !== undefined && (inspected.fs !== undefined || inspected.isFurtherMember);
+
+async function listSubvolumes(fs: BtrfsFileSystem, volume: Volume, report: Report): Promise<readonly Subvolume[]> {
+  try {
+    return await fs.subvolumes();
+  } catch (cause) {
+    report(findingFromError(imageErrorOnly(cause), { device: volume.device }));
+    return [];
+  }
+}
+
+function subvolumeJson({
+  id,
+  parent,
+  path,
+  readOnly,
+  isDefault,
+  uuid,
+  parentUuid,
+}: Subvolume): Record<string, unknown> {
+  return {
+    id,
+    parent: parent ?? null,
+    ...(path === undefined ? { path: null } : textPair("path", path)),
+    readOnly,
+    default: isDefault,
+    uuid: uuid ?? null,
+    parentUuid: parentUuid ?? null,
+  };
+}
+
+/** "256 /@ (default)": the id, where it hangs, and what Linux would mount. */
+function subvolumeLine({ id, path, readOnly, isDefault }: Subvolume): string {
+  const remarks = [...(isDefault ? ["default"] : []), ...(readOnly ? ["read-only"] : [])].join(", ");
+  const place = path === undefined ? "(no path leads to it)" : escapeGuestText(path);
+  return `  ${id} ${place}${remarks === "" ? "" : ` (${remarks})`}`;
 }
 
 function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, Inspected>): void {
@@ -97,7 +148,7 @@ function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, In
     const kinds = disk.partitions.tables.map((each) =>
       each.role === "main" ? each.kind : `${each.role} ${each.kind}`,
     );
-    row(`(${disk.name})`, disk.device.size, [disk.format, ...kinds].join(", "), disk.name);
+    row(`(${disk.name})`, disk.device.size, [disk.container?.format ?? "unreadable", ...kinds].join(", "), disk.name);
     for (const [index, partition] of disk.partitions.partitions.entries()) {
       const last = index === disk.partitions.partitions.length - 1;
       const device = partitionDevice(disk.name, partition);
@@ -106,6 +157,13 @@ function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, In
     }
   }
   out.lines(table(COLUMNS, rows, out.width));
+  for (const [device, { subvolumes }] of found) {
+    // The top level alone is what every volume has.
+    if (subvolumes.length < 2) continue;
+    out.line();
+    out.line(`Subvolumes of (${device}), 5 being the top level, where GRUB begins:`);
+    out.lines(subvolumes.map(subvolumeLine));
+  }
   const files = [...found].flatMap(([device, { bootFiles }]) => bootFiles.map((path) => `  (${device})${path}`));
   out.line();
   out.line(files.length === 0 ? "No boot files." : "Boot files:");

@@ -21,7 +21,7 @@ export const manifest: Run = async (context, words, options) => {
   let volumes = 0;
   for (const volume of guest.volumes) {
     const fs = await guest.fileSystem(volume);
-    if (fs === undefined) continue;
+    if (fs === undefined || (await guest.isFurtherMember(volume))) continue;
     volumes += 1;
     try {
       await listBelow(context, volume.device, await fs.root(), Uint8Array.of(0x2f), hash);

@@ -25,7 +25,10 @@ export const parts: Run = async (context, words, options) => {
   const found = guest.disks.some((disk) => disk.partitions.tables.length > 0);
   if (out.options.json) {
     const kinds = new Map<string, FileSystem | undefined>();
-    for (const volume of guest.volumes) kinds.set(volume.device, await guest.fileSystem(volume));
+    for (const volume of guest.volumes) {
+      const isListed = !(await guest.isFurtherMember(volume));
+      kinds.set(volume.device, isListed ? await guest.fileSystem(volume) : undefined);
+    }
     out.json({
       schema: "guestprobe/parts/1",
       disks: guest.disks.map((disk) => diskJson(disk, (device) => ({ fs: fsJson(kinds.get(device)) }))),

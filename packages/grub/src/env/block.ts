@@ -34,7 +34,8 @@ const EQUALS = 0x3d;
  */
 export function parseEnvironment(bytes: Uint8Array): EnvironmentBlock {
   const signature = encodeText(ENVIRONMENT_SIGNATURE);
-  if (bytes.length < signature.length || signature.some((byte, index) => bytes[index] !== byte)) {
+  // At least one byte must follow it (grub_envblk_open).
+  if (bytes.length <= signature.length || signature.some((byte, index) => bytes[index] !== byte)) {
     throw new ImageError("not-this-format", "the first line is not that of an environment block", {
       format: "grubenv",
       offset: 0,

@@ -1,3 +1,4 @@
+import { btrfsGate } from "./btrfs.js";
 import { ext2Gate } from "./ext2.js";
 import type { Gate } from "./types.js";
 import { xfsGate } from "./xfs.js";
@@ -41,6 +42,6 @@ export const DRIVER_ORDER: readonly string[] = [
 ];
 
 /** The drivers whose rules are known here, in GRUB's order. */
-export const GATES: readonly Gate[] = [ext2Gate, xfsGate].sort(
+export const GATES: readonly Gate[] = [btrfsGate, ext2Gate, xfsGate].sort(
   (a, b) => DRIVER_ORDER.indexOf(a.driver) - DRIVER_ORDER.indexOf(b.driver),
 );

@@ -1,5 +1,5 @@
 import type { BlockDevice } from "@guestprobe/block";
-import type { Inode } from "@guestprobe/vfs";
+import type { FileSystem, Inode, WalkPolicy } from "@guestprobe/vfs";
 import type { GrubError } from "../errno.js";
 import type { GrubVersion } from "../versions.js";
 
@@ -18,6 +18,15 @@ export type GateVerdict =
 /** What `search` does with an inode on its way to a file. */
 export type InodeUse = "directory" | "symlink" | "file";
 
+/** Another root of the same volume, which Linux may mount. */
+export interface OtherRoot {
+  readonly fs: FileSystem;
+  /** Where it hangs on the volume as GRUB sees it; undefined where nothing leads to it. */
+  readonly path: Uint8Array | undefined;
+  /** What it is, for people: "subvolume 256 (@)". */
+  readonly title: string;
+}
+
 /** The rules of one of GRUB's file-system drivers, kept apart from what this toolkit can read. */
 export interface Gate {
   /** Name of GRUB's module: "ext2", "xfs", "btrfs", "squash4". */
@@ -28,4 +37,10 @@ export interface Gate {
   probe(device: BlockDevice, version: GrubVersion, signal?: AbortSignal): Promise<GateVerdict>;
   /** Why the driver will not use this inode; undefined when it will. */
   refusesInode?(inode: Inode, use: InodeUse, version: GrubVersion): string | undefined;
+  /** How the driver walks paths, where that is not `GRUB_WALK`. */
+  readonly walk?: WalkPolicy;
+  /** What the driver sees where Linux sees `inode`, if that is something else. */
+  instead?(inode: Inode, signal?: AbortSignal): Promise<Inode | undefined>;
+  /** Other roots of the volume, those that Linux is most likely to mount first. */
+  otherRoots?(fs: FileSystem, signal?: AbortSignal): Promise<readonly OtherRoot[]>;
 }

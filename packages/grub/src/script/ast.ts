@@ -24,8 +24,10 @@ export interface Block {
   readonly kind: "block";
   readonly at: Position;
   readonly commands: readonly Command[];
-  /** The text between the braces. */
+  /** What stands between the braces, to be run. */
   readonly source: () => Source;
+  /** The same as text. */
+  readonly text: () => string;
 }
 
 export interface SimpleCommand {

@@ -25,7 +25,7 @@ export interface ScriptLimits {
 }
 
 export const DEFAULT_LIMITS: ScriptLimits = {
-  steps: 200_000,
+  steps: 300_000,
   depth: 64,
   stringLength: 1 << 20,
   expansion: 1 << 26,

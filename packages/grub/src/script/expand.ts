@@ -2,7 +2,6 @@ import type { Word } from "./ast.js";
 import type { Budget } from "./budget.js";
 import type { Environment } from "./environment.js";
 import { expandGlob, type GlobView } from "./glob.js";
-import { isSpace } from "./text.js";
 
 /** Arguments of the function or entry that is running: `$1` and so on. */
 export interface Scope {
@@ -148,9 +147,4 @@ function interpolate(text: string, context: ExpandContext): string {
     }
   }
   return out;
-}
-
-/** Whether a text is nothing but blanks. */
-export function isBlank(text: string): boolean {
-  return [...text].every(isSpace);
 }

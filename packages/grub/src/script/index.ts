@@ -13,7 +13,7 @@ export type {
 } from "./ast.js";
 export { DEFAULT_LIMITS, type LimitName, type ScriptLimits } from "./budget.js";
 export { DIALECTS, type Dialect, type DialectName, type Platform } from "./dialect.js";
-export type { Doubt, HaltReason, TranscriptEntry } from "./machine.js";
+export type { Doubt, HaltReason, TranscriptEntry } from "./machine-types.js";
 export { memoryWorld } from "./memory-world.js";
 export { parseScript, parseUnits } from "./parser.js";
 export { type BootResult, type EntryChoice, type RunOptions, runFile, runText, type ScriptRun } from "./run.js";

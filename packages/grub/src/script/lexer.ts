@@ -1,5 +1,5 @@
 import type { WordPart } from "./ast.js";
-import { type Position, positionIn, type Source, type SourceLine } from "./source.js";
+import { type Position, positionIn, type Source } from "./source.js";
 
 export const KEYWORDS: ReadonlySet<string> = new Set([
   "case",
@@ -21,15 +21,43 @@ export const KEYWORDS: ReadonlySet<string> = new Set([
 
 export type TokenKind = "newline" | ";" | "{" | "}" | "operator" | "keyword" | "name" | "word" | "end" | "bad";
 
-export interface Token {
+export class Token {
   readonly kind: TokenKind;
   /** The characters of a keyword, name or operator; empty for words. */
   readonly text: string;
   readonly parts: readonly WordPart[];
-  readonly at: Position;
   /** Index into the lines of the source and into that line, of the first character. */
   readonly line: number;
   readonly index: number;
+  readonly #source: Source;
+  #at: Position | undefined;
+
+  constructor(
+    source: Source,
+    place: { readonly line: number; readonly index: number },
+    kind: TokenKind,
+    text: string,
+    parts: readonly WordPart[],
+  ) {
+    this.#source = source;
+    this.line = place.line;
+    this.index = place.index;
+    this.kind = kind;
+    this.text = text;
+    this.parts = parts;
+  }
+
+  /** Worked out when asked for: most tokens are never asked. */
+  get at(): Position {
+    this.#at ??= placeIn(this.#source, this.line, this.index);
+    return this.#at;
+  }
+}
+
+function placeIn(source: Source, line: number, index: number): Position {
+  const found = source.lines[Math.max(line, 0)];
+  if (found === undefined) return { file: source.file, line: 1, column: 1, byte: 0 };
+  return positionIn(source.file, found, Math.min(index, found.text.length));
 }
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -74,9 +102,7 @@ export class Lexer {
   }
 
   get position(): Position {
-    const line: SourceLine | undefined = this.source.lines[Math.max(this.#number, 0)];
-    if (line === undefined) return { file: this.source.file, line: 1, column: 1, byte: 0 };
-    return positionIn(this.source.file, line, Math.min(this.#index, line.text.length));
+    return placeIn(this.source, this.#number, this.#index);
   }
 
   #loadLine(): boolean {
@@ -99,8 +125,7 @@ export class Lexer {
   }
 
   #token(kind: TokenKind, text: string, parts: readonly WordPart[] = []): Token {
-    const { line, index } = this.place;
-    return { kind, text, parts, at: this.position, line, index };
+    return new Token(this.source, this.place, kind, text, parts);
   }
 
   next(): Token {
@@ -120,7 +145,7 @@ export class Lexer {
   }
 
   #lex(character: string): Token {
-    const { line, index } = this.place;
+    const { place } = this;
     if (character === "\n") return this.#advance("newline", 1);
     if (character === "{" || character === "}") return this.#advance(character, 1);
     if (character === ";" && this.#text[this.#index + 1] !== ";") return this.#advance(";", 1);
@@ -128,9 +153,8 @@ export class Lexer {
       const doubled = this.#text[this.#index + 1] === character && ";|&".includes(character);
       return this.#advance("operator", doubled ? 2 : 1);
     }
-    const at = this.position;
     const word = this.#word();
-    if (word === "bad") return { kind: "bad", text: "", parts: [], at, line, index };
+    if (word === "bad") return new Token(this.source, place, "bad", "", []);
     const { plain, parts } = word;
     const kind =
       plain === undefined
@@ -142,7 +166,7 @@ export class Lexer {
             : plain === "[[" || plain === "]]"
               ? "operator"
               : "word";
-    return { kind, text: plain ?? "", parts, at, line, index };
+    return new Token(this.source, place, kind, plain ?? "", parts);
   }
 
   #advance(kind: TokenKind, length: number): Token {

@@ -1,144 +1,24 @@
 import { GRUB_ERRNO } from "../errno.js";
 import type { Command, FunctionDefinition, SimpleCommand, Unit } from "./ast.js";
-import type { Budget } from "./budget.js";
-import type { Dialect, Platform } from "./dialect.js";
-import { Environment } from "./environment.js";
-import { expandWords, type Scope } from "./expand.js";
+import { expandWords } from "./expand.js";
 import { listDirectory } from "./files.js";
 import type { GlobView } from "./glob.js";
-import { type OptionTable, type ParsedOptions, parseOptions } from "./options.js";
+import { MachineState } from "./machine-state.js";
+import type { CommandSpec, MachineSetup } from "./machine-types.js";
+import { type ParsedOptions, parseOptions } from "./options.js";
 import { parseUnits } from "./parser.js";
 import type { Position, Source } from "./source.js";
-import type { Volume, World } from "./world.js";
-
-/** Something a run printed, or an error GRUB would print. */
-export interface TranscriptEntry {
-  readonly kind: "output" | "error";
-  /** Output as it is, newlines included; of an error the text after "error: ". */
-  readonly text: string;
-  readonly at: Position | undefined;
-}
-
-/** A remark about the run: a command that is not modelled, or an answer that the image cannot give. */
-export interface Doubt {
-  readonly kind: "unknown" | "not-modelled" | "unknown-command";
-  readonly what: string;
-  readonly at: Position | undefined;
-}
-
-/** An entry as `menuentry` defines it: its body is run only when it is chosen. */
-export interface Entry {
-  readonly title: string;
-  readonly id: string;
-  readonly submenu: boolean;
-  readonly classes: readonly string[];
-  /** Undefined: `--unrestricted`. */
-  readonly users: string | undefined;
-  readonly hotkey: string | undefined;
-  readonly args: readonly string[];
-  readonly body: () => Source;
-  readonly at: Position;
-}
-
-export interface LoadedFile {
-  readonly device: string | undefined;
-  readonly path: string;
-  readonly args: string;
-  readonly at: Position;
-  readonly found: boolean;
-}
-
-/** What the loader commands have put in memory. */
-export interface Loaded {
-  readonly command: string;
-  readonly kernel: LoadedFile;
-  readonly cmdline: string;
-  initrds: readonly LoadedFile[];
-  modules: readonly LoadedFile[];
-}
-
-/** Why a script stopped before its end. */
-export type HaltReason = "boot" | "exit" | "halt" | "reboot" | "menu" | "waits-for-key";
-
-/** Unwinds the interpreter: GRUB would have left it here. */
-export class Halt {
-  readonly reason: HaltReason;
-
-  constructor(reason: HaltReason) {
-    this.reason = reason;
-  }
-}
-
-/** One call of a command. */
-export interface Call {
-  readonly name: string;
-  readonly args: readonly string[];
-  readonly at: Position;
-  readonly block: SimpleCommand["block"];
-  readonly options: ParsedOptions;
-}
-
-export interface CommandSpec {
-  readonly options?: OptionTable;
-  /** Answers GRUB's status. Errors are set by `machine.fail`. */
-  readonly run: (machine: Machine, call: Call) => Promise<number>;
-}
-
-export interface MachineSetup {
-  readonly world: World;
-  readonly budget: Budget;
-  readonly dialect: Dialect;
-  readonly platform: Platform;
-  readonly commands: ReadonlyMap<string, CommandSpec>;
-  /** Shows a menu: leaves by Halt, or answers when GRUB would go on. */
-  readonly showMenu: (machine: Machine, entries: readonly Entry[], nested: boolean) => Promise<void>;
-}
 
 const NO_OPTIONS: ParsedOptions = { given: new Map(), args: [] };
 
-/** GRUB while it runs scripts: the interpreter and everything its commands can change. */
-export class Machine {
-  readonly world: World;
-  readonly budget: Budget;
-  readonly dialect: Dialect;
-  readonly platform: Platform;
-  environment = new Environment();
-  functions: ReadonlyMap<string, FunctionDefinition> = new Map();
-  scope: Scope | undefined;
-  /** Entries of the menu of each context, innermost last; undefined where none was begun. */
-  menus: (Entry[] | undefined)[] = [undefined];
-  loaded: Loaded | undefined;
-  /** Which loader `legacy_kernel` settled on; it stays for the entries after it. */
-  legacyKernel: "linux" | "multiboot" | undefined;
-  loopbacks: ReadonlyMap<string, Volume | "unknown"> = new Map();
-  /** Files as `save_env` would have left them. */
-  written: ReadonlyMap<string, Uint8Array> = new Map();
-  /** First device that each search ever found, by kind and name. */
-  searchCache: ReadonlyMap<string, string> = new Map();
-  transcript: TranscriptEntry[] = [];
-  doubts: Doubt[] = [];
-  /** Errors printed so far. */
-  printedErrors = 0;
-  at: Position | undefined;
-  #errno = 0;
-  #message = "";
-  #doubt: string | undefined;
+/** GRUB while it runs scripts: the interpreter. */
+export class Machine extends MachineState {
   #statusDoubt: string | undefined;
   #loops = 0;
   #breaks = 0;
   #continues = false;
   #returning = false;
   #depth = 0;
-
-  readonly setup: MachineSetup;
-
-  constructor(setup: MachineSetup) {
-    this.setup = setup;
-    this.world = setup.world;
-    this.budget = setup.budget;
-    this.dialect = setup.dialect;
-    this.platform = setup.platform;
-  }
 
   /** A machine in the same state, whose changes stay its own, but for entries added to a menu that was begun before. */
   fork(setup: Partial<MachineSetup> = {}): Machine {
@@ -159,67 +39,6 @@ export class Machine {
     copy.#depth = this.#depth;
     return copy;
   }
-
-  // Errors, as GRUB keeps one and prints it after the command.
-
-  /** Sets the pending error and answers its number, for `return machine.fail(...)`. */
-  fail(errno: number, message: string): number {
-    this.#errno = errno;
-    this.#message = message;
-    return errno;
-  }
-
-  get errno(): number {
-    return this.#errno;
-  }
-
-  takeError(): { errno: number; message: string } {
-    const taken = { errno: this.#errno, message: this.#message };
-    this.#errno = 0;
-    return taken;
-  }
-
-  restoreError(saved: { errno: number; message: string }): void {
-    this.#errno = saved.errno;
-    this.#message = saved.message;
-  }
-
-  printError(): void {
-    if (this.#errno !== 0) {
-      this.budget.spend("output", this.#message.length);
-      this.transcript.push({ kind: "error", text: this.#message, at: this.at });
-      this.printedErrors += 1;
-    }
-    this.#errno = 0;
-  }
-
-  print(text: string): void {
-    this.budget.spend("output", text.length + 1);
-    this.transcript.push({ kind: "output", text, at: this.at });
-  }
-
-  // What the image cannot tell.
-
-  /** The status of the running command rests on something unknowable. */
-  doubt(what: string): void {
-    this.#doubt ??= what;
-  }
-
-  remark(kind: Doubt["kind"], what: string, at = this.at): void {
-    if (this.doubts.length < 1000) this.doubts.push({ kind, what, at });
-  }
-
-  /** Why the arguments of the running command cannot be known, if they cannot. */
-  get argumentDoubt(): string | undefined {
-    return this.#doubt;
-  }
-
-  set(name: string, value: string, unknown: string | undefined = undefined): void {
-    this.budget.check("stringLength", value.length);
-    this.environment.set(name, value, this.at, unknown);
-  }
-
-  // Running.
 
   /** A configuration file or a text; errors of one unit do not stop the next. */
   async runFile(source: Source): Promise<void> {
@@ -326,7 +145,7 @@ export class Machine {
       if (this.#returning) return status;
       const truth = this.environment.get("?");
       if (truth?.unknown !== undefined) this.remark("unknown", truth.unknown, clause.at);
-      this.#errno = 0;
+      this.clearError();
       if (truth?.value === "0") return this.#list(clause.body);
       const [next] = clause.otherwise;
       if (next === undefined) {
@@ -399,8 +218,7 @@ export class Machine {
     const expansion = await this.#expand(command.words);
     let words = expansion.args;
     if (command.block !== undefined) {
-      const body = command.block.source().lines.map((line) => line.text);
-      words = [...words, `{${body.join("\n")}}`];
+      words = [...words, `{${command.block.text()}}`];
     }
     let invert = false;
     if (words[0] === "!") {
@@ -414,7 +232,7 @@ export class Machine {
     }
     const name = words[0];
     if (name === undefined) return this.errno;
-    this.#doubt = expansion.unknown;
+    this.argumentDoubt = expansion.unknown;
     const status = await this.#call(name, words.slice(1), command, expansion.unknown);
     if (status === undefined) return 0;
     return this.#finish(status, invert, command.at);
@@ -427,7 +245,7 @@ export class Machine {
     if (invert) {
       if (status === GRUB_ERRNO["test-failure"]) {
         result = 0;
-        this.#errno = 0;
+        this.clearError();
       } else if (status === 0) {
         result = this.fail(GRUB_ERRNO["test-failure"], "false");
       } else {
@@ -435,7 +253,7 @@ export class Machine {
         result = 0;
       }
     }
-    if (this.#errno === GRUB_ERRNO["test-failure"]) this.#errno = 0;
+    this.clearError(GRUB_ERRNO["test-failure"]);
     this.printError();
     return result;
   }
@@ -458,7 +276,7 @@ export class Machine {
     if (spec !== undefined) {
       const status = await this.#builtin(spec, name, args, command);
       // What a test says of something unknowable is unknowable; a loader's success is not.
-      if (PREDICATES.has(name) || unknown === undefined) this.#statusDoubt = this.#doubt;
+      if (PREDICATES.has(name) || unknown === undefined) this.#statusDoubt = this.argumentDoubt;
       return status;
     }
     const definition = this.functions.get(name);
@@ -523,36 +341,6 @@ export class Machine {
     const spec = this.setup.commands.get(name);
     if (spec === undefined) return undefined;
     return this.#builtin(spec, name, args, { kind: "simple", at, words: [], block: undefined });
-  }
-
-  // Menus and contexts.
-
-  openContext(): void {
-    this.environment.open();
-    this.menus.push(undefined);
-  }
-
-  closeContext(): void {
-    this.environment.close();
-    this.menus.pop();
-  }
-
-  get menu(): Entry[] | undefined {
-    return this.menus.at(-1);
-  }
-
-  beginMenu(): Entry[] {
-    const entries: Entry[] = this.menus.at(-1) ?? [];
-    this.menus[this.menus.length - 1] = entries;
-    return entries;
-  }
-
-  addEntry(entry: Entry): number {
-    const { menu } = this;
-    if (menu === undefined) return this.fail(GRUB_ERRNO.menu, "no menu context");
-    this.budget.spend("entries");
-    menu.push(entry);
-    return GRUB_ERRNO.none;
   }
 }
 

@@ -1,6 +1,7 @@
 import type { BootMenu, BootPlan, MenuEntry, PlanFile } from "../menu/types.js";
 import { LimitReached } from "./budget.js";
-import { type Entry, Halt, type LoadedFile, type Machine } from "./machine.js";
+import type { Machine } from "./machine.js";
+import { type Entry, Halt, type LoadedFile } from "./machine-types.js";
 import { isSpace, parseNumber } from "./text.js";
 
 /** Submenus are opened to list them; past these bounds they are left closed. */

@@ -9,15 +9,15 @@ import { INERT_COMMANDS } from "./commands/inert.js";
 import { MENU_COMMANDS } from "./commands/menu.js";
 import { SEARCH_COMMANDS } from "./commands/search.js";
 import { ABSENT_COMMANDS, DIALECTS, type DialectName, type Platform } from "./dialect.js";
+import { Machine } from "./machine.js";
 import {
   type CommandSpec,
   type Doubt,
   type Entry,
   Halt,
   type HaltReason,
-  Machine,
   type TranscriptEntry,
-} from "./machine.js";
+} from "./machine-types.js";
 import { autoBoot, describeMenu, describePlan, type Walk } from "./menu.js";
 import { sourceFromFile } from "./source.js";
 import { encodeText } from "./text.js";

@@ -57,31 +57,45 @@ export function sourceFromText(at: Position, text: string): Source {
   return { file: at.file, lines, skipsHashLines: false };
 }
 
+/** The last place worked out in a line: the next one is most often further on, and counted from there. */
+const counted = new WeakMap<SourceLine, { index: number; bytes: number }>();
+
 /** The place of character `index` of `line`. */
 export function positionIn(file: string, line: SourceLine, index: number): Position {
-  return {
-    file,
-    line: line.line,
-    column: line.column + index,
-    byte: line.byte + textLength(line.text.slice(0, index)),
-  };
+  const known = counted.get(line);
+  const from = known !== undefined && known.index <= index ? known : { index: 0, bytes: 0 };
+  const bytes = from.bytes + textLength(line.text.slice(from.index, index));
+  counted.set(line, { index, bytes });
+  return { file, line: line.line, column: line.column + index, byte: line.byte + bytes };
 }
 
-/** The lines of `source` from one character (included) to another (excluded), for the body of a block. */
-export function sliceSource(
-  source: Source,
-  start: { line: number; index: number },
-  end: { line: number; index: number },
-): Source {
-  const lines: SourceLine[] = [];
+/** Where a part of a source starts or ends, as indices into its lines and into that line. */
+export interface SourcePlace {
+  readonly line: number;
+  readonly index: number;
+}
+
+/** The pieces of the lines from one character (included) to another (excluded). */
+function* pieces(source: Source, start: SourcePlace, end: SourcePlace): Generator<{ line: SourceLine; text: string }> {
   for (let number = start.line; number <= end.line; number++) {
     const line = source.lines[number]!;
     const from = number === start.line ? start.index : 0;
     // Only whole lines can be skipped: a block that opens in a line shows that the line was read.
     if (from === 0 && source.skipsHashLines && line.text.startsWith("#")) continue;
-    const text = line.text.slice(from, number === end.line ? end.index : undefined);
-    const place = positionIn(source.file, line, from);
-    lines.push({ text, line: line.line, column: place.column, byte: place.byte });
+    yield { line, text: line.text.slice(from, number === end.line ? end.index : undefined) };
   }
+}
+
+/** The text of a block. */
+export function sliceText(source: Source, start: SourcePlace, end: SourcePlace): string {
+  return Array.from(pieces(source, start, end), ({ text }) => text).join("\n");
+}
+
+/** The body of a block as a source of its own; `at` is the place of its first character. */
+export function sliceSource(source: Source, start: SourcePlace, end: SourcePlace, at: Position): Source {
+  const lines = Array.from(pieces(source, start, end), ({ line, text }): SourceLine => {
+    const first = line === source.lines[start.line];
+    return { text, line: line.line, column: first ? at.column : line.column, byte: first ? at.byte : line.byte };
+  });
   return { file: source.file, lines, skipsHashLines: false };
 }

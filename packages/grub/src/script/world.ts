@@ -1,8 +1,3 @@
-/** What GRUB could not find out from the image alone, and what therefore nobody reading the image can know. */
-export interface Unknowable {
-  readonly unknown: string;
-}
-
 import type { Position } from "./source.js";
 
 export interface WorldEntry {
@@ -43,7 +38,7 @@ export interface Volume {
 export interface CommandCall {
   readonly name: string;
   readonly args: readonly string[];
-  readonly at: import("./source.js").Position;
+  readonly at: Position;
 }
 
 /** What a command that the host answers for did: `status` is GRUB's error number, 0 for success. */

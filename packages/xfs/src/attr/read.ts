@@ -3,8 +3,8 @@ import { viewOf } from "@guestprobe/block/struct";
 import type { Xattr } from "@guestprobe/vfs";
 import { checkSelf, type XfsContext } from "../context.js";
 import type { Fork } from "../dinode.js";
-import { decodeNode, forwardOf, indexKind } from "../dir/leaf.js";
 import { type ForkBlock, readForkBlock } from "../fork.js";
+import { decodeNode, forwardOf, indexKind } from "../hash-index.js";
 import {
   XFS_ATTR_INCOMPLETE,
   XFS_ATTR_PARENT,

@@ -3,11 +3,11 @@ import { checkSelf, type XfsContext } from "../context.js";
 import type { Dinode } from "../dinode.js";
 import { XFS_DIRECTORY_INDEX } from "../findings.js";
 import { type ForkBlock, readForkBlock } from "../fork.js";
+import { decodeLeaf, decodeNode, forwardOf, indexKind, lowerBound } from "../hash-index.js";
 import { XFS_DIR2_LEAF_OFFSET } from "../layout/dir.js";
 import { type DataBlock, decodeEntry } from "./data.js";
 import { isShortForm, layoutOf, listDirectory, readDataBlock, shortFormOf } from "./directory.js";
 import type { DirectoryEntry } from "./entry.js";
-import { decodeLeaf, decodeNode, forwardOf, indexKind, lowerBound } from "./leaf.js";
 import { compareNames, hashName, isDots, isPossibleName } from "./name.js";
 
 /**

@@ -1,9 +1,10 @@
 import { BE, struct, u8, u16, u32, u64 } from "@guestprobe/block/struct";
 
-/** Data blocks of a directory lie below this byte of its data fork, leaf and node blocks from it on. */
+/**
+ * Data blocks of a directory lie below this byte of its data fork, leaf and node blocks from it on. The free index, which
+ * serves writers alone, begins at twice this.
+ */
 export const XFS_DIR2_LEAF_OFFSET = 2 ** 35;
-/** Free-index blocks: they serve writers only. */
-export const XFS_DIR2_FREE_OFFSET = 2 ** 36;
 
 /** Short form: a directory inside its inode. XFS Algorithms & Data Structures, 3rd ed., "Short Form Directories". */
 export const xfs_dir2_sf_hdr = struct("xfs_dir2_sf_hdr", 6, BE, {

@@ -1,5 +1,6 @@
 import { GRUB_ERRNO } from "../../errno.js";
-import type { Call, CommandSpec, Machine } from "../machine.js";
+import type { Machine } from "../machine.js";
+import type { Call, CommandSpec } from "../machine-types.js";
 import { compileRegexp, RegexpRefusal } from "../regexp.js";
 import { sourceFromText } from "../source.js";
 import { parseNumber } from "../text.js";

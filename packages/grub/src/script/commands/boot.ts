@@ -1,6 +1,7 @@
 import { GRUB_ERRNO } from "../../errno.js";
 import { isBlockList, openFile, openVolume, splitFileName } from "../files.js";
-import { type Call, type CommandSpec, Halt, type LoadedFile, type Machine } from "../machine.js";
+import type { Machine } from "../machine.js";
+import { type Call, type CommandSpec, Halt, type LoadedFile } from "../machine-types.js";
 import type { LoadCall } from "../world.js";
 
 /** The file that a loader is given; undefined after an error was set. Its content is another package's business. */

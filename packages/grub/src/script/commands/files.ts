@@ -1,8 +1,9 @@
 import { isImageError } from "@guestprobe/block";
 import { editEnvironment, parseEnvironment } from "../../env/block.js";
 import { GRUB_ERRNO } from "../../errno.js";
-import { formatFileName, listDirectory, openFile, openVolume, readFile, splitFileName } from "../files.js";
-import type { Call, CommandSpec, Machine } from "../machine.js";
+import { formatFileName, listDirectory, openFile, readFile } from "../files.js";
+import type { Machine } from "../machine.js";
+import type { Call, CommandSpec } from "../machine-types.js";
 import type { OptionTable } from "../options.js";
 import { sourceFromFile } from "../source.js";
 import { decodeText } from "../text.js";
@@ -208,12 +209,6 @@ async function fileKind(machine: Machine, { args }: Call): Promise<number> {
   if ((await openFile(machine, name)) === undefined) return machine.errno;
   machine.doubt(`what kind of file ${name} is`);
   return GRUB_ERRNO.none;
-}
-
-/** Whether a device name opens, for commands that only need one to be there. */
-export async function deviceExists(machine: Machine, name: string): Promise<boolean> {
-  const file = splitFileName(machine, `(${name})/`);
-  return file !== undefined && (await openVolume(machine, file.device)) !== undefined;
 }
 
 export const FILE_COMMANDS: Readonly<Record<string, CommandSpec>> = {

@@ -1,5 +1,6 @@
 import { GRUB_ERRNO } from "../../errno.js";
-import type { CommandSpec, Machine } from "../machine.js";
+import type { Machine } from "../machine.js";
+import type { CommandSpec } from "../machine-types.js";
 import { parseNumber } from "../text.js";
 
 /** Succeeds and changes nothing that a plan rests on: screens, sounds, modules, keyboards. */
@@ -154,6 +155,3 @@ export const INERT_COMMANDS: Readonly<Record<string, CommandSpec>> = {
   sleep,
   cpuid,
 };
-
-/** For the table of what is not modelled. */
-export const NOT_MODELLED_COMMANDS: readonly string[] = NOT_MODELLED;

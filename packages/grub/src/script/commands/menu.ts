@@ -1,5 +1,6 @@
 import { GRUB_ERRNO } from "../../errno.js";
-import type { Call, CommandSpec, Machine } from "../machine.js";
+import type { Machine } from "../machine.js";
+import type { Call, CommandSpec } from "../machine-types.js";
 import type { OptionTable } from "../options.js";
 import { sourceFromText } from "../source.js";
 

@@ -1,7 +1,8 @@
 import { GRUB_ERRNO } from "../../errno.js";
 import { PLATFORM_HINTS } from "../dialect.js";
 import { isBlockList, openVolume } from "../files.js";
-import type { Call, CommandSpec, Machine } from "../machine.js";
+import type { Machine } from "../machine.js";
+import type { Call, CommandSpec } from "../machine-types.js";
 import type { OptionTable } from "../options.js";
 
 const HINT_KINDS = ["hint-ieee1275", "hint-bios", "hint-baremetal", "hint-efi", "hint-arc"];

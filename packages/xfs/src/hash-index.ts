@@ -1,6 +1,6 @@
 import { ImageError } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import type { ForkBlock } from "../fork.js";
+import type { ForkBlock } from "./fork.js";
 import {
   XFS_ATTR_LEAF_MAGIC,
   XFS_ATTR3_LEAF_MAGIC,
@@ -16,8 +16,8 @@ import {
   XFS_DIR3_LEAFN_MAGIC,
   xfs_da_blkinfo,
   xfs_da_counts,
-} from "../layout/da.js";
-import { xfs_dir2_leaf_entry } from "../layout/dir.js";
+} from "./layout/da.js";
+import { xfs_dir2_leaf_entry } from "./layout/dir.js";
 
 /** What a block of the hash index of a directory or of attributes is. */
 export type IndexKind = "node" | "leaf" | "leaf1" | "attr";

@@ -1,0 +1,26 @@
+import type { Report } from "@guestprobe/block";
+import type { ChecksumPolicy } from "@guestprobe/vfs";
+import type { Checksum } from "./checksum.js";
+import type { Decompress } from "./decompress.js";
+import type { Compression } from "./file-extent.js";
+import type { LruCache } from "./lru.js";
+import type { Subvolumes } from "./subvolume.js";
+import type { Superblock } from "./superblock.js";
+import type { TreeReader } from "./tree.js";
+import type { Volume } from "./volume.js";
+
+/** What the parts of an open volume share. */
+export interface Context {
+  readonly superblock: Superblock;
+  readonly volume: Volume;
+  readonly trees: TreeReader;
+  readonly subvolumes: Subvolumes;
+  readonly checksum: Checksum;
+  readonly policy: ChecksumPolicy;
+  /** Whether file data is verified. */
+  readonly verify: boolean;
+  /** Decoded extents by their place on the disk. */
+  readonly decoded: LruCache<string, Uint8Array>;
+  readonly decompressors: Map<Compression, Decompress>;
+  readonly report: Report | undefined;
+}

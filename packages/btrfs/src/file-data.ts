@@ -1,0 +1,193 @@
+import { alignDown, alignUp, finding, type ImageError } from "@guestprobe/block";
+import type { Extent } from "@guestprobe/vfs";
+import type { Context } from "./context.js";
+import { loadDecompressor } from "./decompress.js";
+import {
+  type Compression,
+  decodeFileExtent,
+  type EncodedExtent,
+  type FileExtent,
+  type InlineExtent,
+  type PlainExtent,
+} from "./file-extent.js";
+import { BTRFS_BAD_COPY } from "./findings.js";
+import { compareKeys, makeKey } from "./key.js";
+import { EXTENT_DATA_KEY } from "./layout.js";
+import { leafItem } from "./node.js";
+import { corrupt } from "./place.js";
+import { placeOf } from "./super-copies.js";
+import type { TreeRoot } from "./superblock.js";
+import { readVerified } from "./verify.js";
+import type { Location, Volume } from "./volume.js";
+
+/** The content of one inode. */
+export interface FileContent {
+  readonly root: TreeRoot;
+  readonly ino: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly noDataSum: boolean;
+}
+
+/**
+ * The extents that overlap bytes `from` to `to` of a file, whole, a leaf's worth at a time, with what no item covers as
+ * holes: in file order, without a gap from `from` to `to`.
+ */
+export async function* fileExtents(
+  context: Context,
+  { root, ino }: FileContent,
+  from: number,
+  to: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<readonly FileExtent[]> {
+  const { trees, superblock } = context;
+  const lowest = makeKey(ino, EXTENT_DATA_KEY, 0);
+  const before = await trees.floor(root, makeKey(ino, EXTENT_DATA_KEY, from), signal);
+  const start = before !== undefined && compareKeys(before.key, lowest) >= 0 ? before.key : lowest;
+  let end: number | undefined;
+  for await (const { leaf, first, end: last } of trees.range(
+    root,
+    start,
+    makeKey(ino, EXTENT_DATA_KEY, to - 1),
+    signal,
+  )) {
+    const batch: FileExtent[] = [];
+    for (let slot = first; slot < last; slot += 1) {
+      const item = leafItem(leaf, slot);
+      const extent = decodeFileExtent(item, superblock.sectorsize);
+      // The extent before the range may end before it.
+      const covered = end ?? from;
+      if (extent.logical > covered) batch.push({ kind: "hole", logical: covered, length: extent.logical - covered });
+      if (end !== undefined && extent.logical < end) {
+        throw corrupt(`inode ${ino}: the extent at byte ${extent.logical} overlaps the one before, up to ${end}`, {
+          structure: "btrfs_file_extent_item",
+          field: "num_bytes",
+          offset: item.offset,
+        });
+      }
+      end = Math.max(covered, extent.logical + extent.length);
+      if (extent.logical + extent.length > from) batch.push(extent);
+    }
+    if (batch.length > 0) yield batch;
+  }
+  const covered = end ?? from;
+  if (covered < to) yield [{ kind: "hole", logical: covered, length: to - covered }];
+}
+
+/** `length` bytes from byte `offset`; the range lies within the file. */
+export async function readContent(
+  context: Context,
+  file: FileContent,
+  offset: number,
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const parts: { readonly at: number; readonly data: Promise<Uint8Array> }[] = [];
+  for await (const batch of fileExtents(context, file, offset, offset + length, signal)) {
+    for (const extent of batch) {
+      const from = Math.max(offset, extent.logical);
+      const to = Math.min(offset + length, extent.logical + extent.length);
+      if (from >= to || extent.kind === "hole" || extent.kind === "unwritten") continue;
+      const data = readExtent(context, file, extent, from - extent.logical, to - from, signal);
+      if (to - from === length) return data;
+      // All are asked for before the first is awaited; a failure of one must not leave another unhandled.
+      data.catch(() => {});
+      parts.push({ at: from - offset, data });
+    }
+  }
+  const result = new Uint8Array(length);
+  for (const part of parts) result.set(await part.data, part.at);
+  return result;
+}
+
+async function readExtent(
+  context: Context,
+  file: FileContent,
+  extent: PlainExtent | InlineExtent | EncodedExtent,
+  from: number,
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  if (extent.kind === "inline") {
+    if (extent.compression === undefined) return extent.bytes.subarray(from, from + length);
+    const decompress = await decompressor(context, extent.compression);
+    return decompress(extent.bytes, extent.length).subarray(from, from + length);
+  }
+  if (extent.kind === "data") return readStored(context, file, extent.address + from, length, signal);
+  const decoded = await decodedExtent(context, file, extent, signal);
+  return decoded.subarray(extent.offset + from, extent.offset + from + length);
+}
+
+async function decodedExtent(
+  context: Context,
+  file: FileContent,
+  extent: EncodedExtent,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const { address, diskLength, ramBytes, compression } = extent;
+  const key = `${address}:${diskLength}:${ramBytes}:${compression}`;
+  const known = context.decoded.get(key);
+  if (known !== undefined) return known;
+  const stored = await readStored(context, file, address, diskLength, signal);
+  const decompress = await decompressor(context, compression);
+  const decoded = decompress(stored, ramBytes);
+  context.decoded.set(key, decoded, decoded.length);
+  return decoded;
+}
+
+async function decompressor(context: Context, compression: Compression) {
+  let decompress = context.decompressors.get(compression);
+  if (decompress === undefined) {
+    decompress = await loadDecompressor(compression, context.superblock.sectorsize);
+    context.decompressors.set(compression, decompress);
+  }
+  return decompress;
+}
+
+/** Bytes as they are stored, verified if the volume was opened so. */
+async function readStored(
+  context: Context,
+  file: FileContent,
+  address: number,
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  if (context.verify && !file.noDataSum) {
+    const { sectorsize } = context.superblock;
+    const start = alignDown(address, sectorsize);
+    const data = await readVerified(context, file.ino, start, alignUp(address + length, sectorsize) - start, signal);
+    return data.subarray(address - start, address - start + length);
+  }
+  const onBad = (piece: { readonly logical: number }, error: ImageError): void => {
+    context.report?.(
+      finding(BTRFS_BAD_COPY, `data at logical address ${piece.logical}: ${error.reason}`, placeOf(error)),
+    );
+  };
+  return context.volume.read(address, length, onBad, signal);
+}
+
+/** An extent in terms of devices: split where the profile splits it, and cut at the size of the file. */
+export function* deviceExtents(volume: Volume, extent: FileExtent, size: number): Generator<Extent> {
+  const { logical, kind } = extent;
+  const length = Math.min(extent.length, size - logical);
+  if (length <= 0) return;
+  if (kind === "hole") {
+    yield { kind, logical, length, physical: undefined };
+  } else if (kind === "data" || kind === "unwritten") {
+    for (const piece of volume.pieces(extent.address, length)) {
+      const place = placeOnDevice(volume.locate(piece.logical, piece.length));
+      yield { kind, logical: logical + piece.logical - extent.address, length: piece.length, ...place };
+    }
+  } else {
+    const stored = kind === "inline" ? extent.bytes.length : extent.diskLength;
+    const encoding = extent.compression;
+    const place = { logical, length, ...placeOnDevice(volume.locate(extent.address, stored)) };
+    if (encoding === undefined) yield { kind: "inline", ...place };
+    else yield { kind: "encoded", ...place, physicalLength: stored, encoding };
+  }
+}
+
+/** Where only parity tells what was stored, no place is named. */
+function placeOnDevice(found: Location | undefined): Pick<Extent, "physical" | "device"> {
+  return found === undefined ? { physical: undefined } : { physical: found.physical, device: found.device };
+}
