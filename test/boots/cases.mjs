@@ -23,19 +23,26 @@ const menuOnly = (kernel) => (parts) => {
   const { "boot/grub/grub.cfg": _, ...files } = tree(kernel)(parts);
   return { ...files, "boot/grub/menu.lst": menuLst };
 };
-const separateBoot = (table, bootFs, rootFs, kernel, more = () => ({})) => (parts) => [
-  {
-    table,
-    parts: [
-      {
-        fs: bootFs,
-        number: 2,
-        files: { vmlinuz: parts.kernels[kernel], "initrd.img": parts.initrd, "grub/grub.cfg": grubCfg({ boot: "" }), ...more(parts) },
-      },
-      { fs: rootFs, number: 1, files: etc },
-    ],
-  },
-];
+const separateBoot =
+  (table, bootFs, rootFs, kernel, more = () => ({})) =>
+  (parts) => [
+    {
+      table,
+      parts: [
+        {
+          fs: bootFs,
+          number: 2,
+          files: {
+            vmlinuz: parts.kernels[kernel],
+            "initrd.img": parts.initrd,
+            "grub/grub.cfg": grubCfg({ boot: "" }),
+            ...more(parts),
+          },
+        },
+        { fs: rootFs, number: 1, files: etc },
+      ],
+    },
+  ];
 
 export const CASES = [
   { name: "pv-mbr-ext4-xz", mode: "pv", disks: one("dos", "ext4", tree("xz")) },
@@ -44,7 +51,11 @@ export const CASES = [
   { name: "pv-mbr-ext4-zstd", mode: "pv", disks: one("dos", "ext4", tree("zstd")) },
   { name: "pv-gpt-ext4-pvboot", mode: "pv", disks: one("gpt", "ext4", withPvboot("gzip")) },
   { name: "pv-gpt-ext4-pvboot-empty", mode: "pv", disks: one("gpt", "ext4", withPvboot("gzip", "")) },
-  { name: "pv-mbr-ext4-pvboot-text", mode: "pv", disks: one("dos", "ext4", withPvboot("gzip", "no ELF file\n".repeat(99))) },
+  {
+    name: "pv-mbr-ext4-pvboot-text",
+    mode: "pv",
+    disks: one("dos", "ext4", withPvboot("gzip", "no ELF file\n".repeat(99))),
+  },
   { name: "pv-mbr-ext4-pvboot-lz4", mode: "pv", disks: one("dos", "ext4", withPvboot("lz4")) },
   {
     name: "pv-mbr-ext4-pvboot-i386",
@@ -68,7 +79,9 @@ export const CASES = [
   {
     name: "pv-gpt-boot-ext4-pvboot",
     mode: "pv",
-    disks: separateBoot("gpt", "ext4", "ext4", "gzip", (parts) => ({ "xen/pvboot-x86_64.elf": parts.pvboot("x86_64", "/grub") })),
+    disks: separateBoot("gpt", "ext4", "ext4", "gzip", (parts) => ({
+      "xen/pvboot-x86_64.elf": parts.pvboot("x86_64", "/grub"),
+    })),
   },
   { name: "pv-mbr-boot-xfs", mode: "pv", disks: separateBoot("dos", "xfs", "ext4", "gzip") },
   { name: "pv-mbr-xfs", mode: "pv", disks: one("dos", "xfs", tree("gzip")) },
@@ -82,7 +95,11 @@ export const CASES = [
         table: "dos",
         parts: [
           { fs: "ext4", files: tree("gzip", { "boot/grub/grub.cfg": grubCfg({ mark: " from=first" }) })(parts) },
-          { fs: "ext4", number: 3, files: tree("gzip", { "boot/grub/grub.cfg": grubCfg({ mark: " from=second" }) })(parts) },
+          {
+            fs: "ext4",
+            number: 3,
+            files: tree("gzip", { "boot/grub/grub.cfg": grubCfg({ mark: " from=second" }) })(parts),
+          },
         ],
       },
     ],
@@ -91,8 +108,18 @@ export const CASES = [
     name: "pv-two-disks",
     mode: "pv",
     disks: (parts) => [
-      { parts: [{ fs: "ext4", files: tree("gzip", { "boot/grub/grub.cfg": grubCfg({ mark: " from=first" }) })(parts) }] },
-      { parts: [{ fs: "ext4", number: 3, files: tree("gzip", { "boot/grub/grub.cfg": grubCfg({ mark: " from=second" }) })(parts) }] },
+      {
+        parts: [{ fs: "ext4", files: tree("gzip", { "boot/grub/grub.cfg": grubCfg({ mark: " from=first" }) })(parts) }],
+      },
+      {
+        parts: [
+          {
+            fs: "ext4",
+            number: 3,
+            files: tree("gzip", { "boot/grub/grub.cfg": grubCfg({ mark: " from=second" }) })(parts),
+          },
+        ],
+      },
     ],
   },
   {
@@ -104,7 +131,14 @@ export const CASES = [
       "boot/grub/grub.cfg": grubCfg({ extra: "set fallback=1\n", kernels: ["vmlinuz", "vmlinuz.old"] }),
     })),
   },
-  { name: "pv-missing-kernel", mode: "pv", disks: one("dos", "ext4", (parts) => ({ ...tree("gzip")(parts), "boot/grub/grub.cfg": grubCfg({ kernels: ["gone"] }) })) },
+  {
+    name: "pv-missing-kernel",
+    mode: "pv",
+    disks: one("dos", "ext4", (parts) => ({
+      ...tree("gzip")(parts),
+      "boot/grub/grub.cfg": grubCfg({ kernels: ["gone"] }),
+    })),
+  },
   { name: "pvh-mbr-ext4-lz4", mode: "pvh", disks: one("dos", "ext4", tree("original")) },
   { name: "pvh-gpt-ext4-pvboot", mode: "pvh", disks: one("gpt", "ext4", withPvboot("original")) },
   { name: "pvh-none-xfs", mode: "pvh", disks: one(undefined, "xfs", tree("original")) },

@@ -1,11 +1,24 @@
 // Builds the guest disks of the real boots: small file trees with a kernel, a ramdisk and boot files, on ext4 or XFS,
 // below a DOS table, a GPT or none.
 import { execFileSync } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync, writeSync, closeSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { makeKernels, unpackPackage } from "./kernels.mjs";
 
-const run = (command, args, options = {}) => execFileSync(command, args, { stdio: ["pipe", "pipe", "pipe"], ...options });
+const run = (command, args, options = {}) =>
+  execFileSync(command, args, { stdio: ["pipe", "pipe", "pipe"], ...options });
 const MIB = 1 << 20;
 
 /** MiB; mkfs.xfs wants 300 at least. */
@@ -39,7 +52,19 @@ function makePvboot(work, arch, prefix) {
   if (existsSync(path)) return path;
   const config = `${path}.cfg`;
   writeFileSync(config, `search.file ${prefix}/grub.cfg root\nset prefix=($root)${prefix}\n`);
-  run("grub-mkimage", ["-O", `${arch}-xen`, "-p", prefix, "-c", config, "-o", path, ..."normal search search_fs_file search_fs_uuid search_label part_msdos part_gpt ext2 xfs linux multiboot configfile echo test gzio xzio lzopio legacycfg sleep boot minicmd loadenv".split(" ").filter((module) => existsSync(`/usr/lib/grub/${arch}-xen/${module}.mod`))]);
+  run("grub-mkimage", [
+    "-O",
+    `${arch}-xen`,
+    "-p",
+    prefix,
+    "-c",
+    config,
+    "-o",
+    path,
+    ..."normal search search_fs_file search_fs_uuid search_label part_msdos part_gpt ext2 xfs linux multiboot configfile echo test gzio xzio lzopio legacycfg sleep boot minicmd loadenv"
+      .split(" ")
+      .filter((module) => existsSync(`/usr/lib/grub/${arch}-xen/${module}.mod`)),
+  ]);
   return path;
 }
 
@@ -83,7 +108,9 @@ function makeFs(image, { fs, files, number = 1 }, work) {
     writeFileSync(proto, protoFile(tree));
     run("mkfs.xfs", ["-q", "-f", "-m", `uuid=${uuid(number)}`, "-p", proto, image], { env });
   } else {
-    run("mke2fs", ["-q", "-F", "-t", "ext4", "-U", uuid(number), "-E", `hash_seed=${uuid(99)}`, "-d", tree, image], { env });
+    run("mke2fs", ["-q", "-F", "-t", "ext4", "-U", uuid(number), "-E", `hash_seed=${uuid(99)}`, "-d", tree, image], {
+      env,
+    });
   }
 }
 
@@ -91,7 +118,10 @@ function makeFs(image, { fs, files, number = 1 }, work) {
 function protoFile(tree) {
   const lines = ["/stand/not-used", "0 0", "d--755 0 0"];
   const list = (folder) => {
-    const names = run("ls", ["-A1", folder]).toString().split("\n").filter((name) => name !== "");
+    const names = run("ls", ["-A1", folder])
+      .toString()
+      .split("\n")
+      .filter((name) => name !== "");
     for (const name of names) {
       const path = join(folder, name);
       if (run("stat", ["-c", "%F", path]).toString().trim() === "directory") {
@@ -107,7 +137,7 @@ function protoFile(tree) {
 
 function makeDisk(image, { table, parts }, work) {
   if (table === undefined) return makeFs(image, parts[0], work);
-  const sizes = parts.map((part) => (sizeOf(part.fs)));
+  const sizes = parts.map((part) => sizeOf(part.fs));
   rmSync(image, { force: true });
   writeFileSync(image, "");
   truncateSync(image, (sizes.reduce((sum, size) => sum + size, 0) + 2) * MIB);

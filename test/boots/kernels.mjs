@@ -33,7 +33,12 @@ export const PACKERS = {
   bzip2: ["bzip2", "-1", "-c"],
   lzo: ["lzop", "-1", "-c"],
 };
-const UNPACKERS = { "fd377a": ["xz", "-dc", "--single-stream"], "1f8b08": ["gzip", "-dc"], "28b52f": ["zstd", "-dc"], "02214c": ["lz4", "-dc"] };
+const UNPACKERS = {
+  fd377a: ["xz", "-dc", "--single-stream"],
+  "1f8b08": ["gzip", "-dc"],
+  "28b52f": ["zstd", "-dc"],
+  "02214c": ["lz4", "-dc"],
+};
 
 /** The payload of a bzImage, unpacked by the reference tool. */
 export function unpackKernel(image) {
