@@ -17,13 +17,15 @@ export function loaderFindings(profile: HostProfile, parts: VerdictParts): Findi
   const add = (kind: FindingKind, message: string, where: Where = {}): void =>
     void found.push(finding(kind, message, where));
   for (const attempt of course.attempts) {
-    if (attempt.kind !== "load" || attempt.ok) continue;
+    // A ramdisk without a kernel is refused for the kernel's sake.
+    if (attempt.kind !== "load" || attempt.ok || attempt.device === undefined) continue;
     const made = refusal(attempt, course);
     // What a fallback makes good is no error of the whole.
     const softer = course.stop === undefined && made.severity === "error" && !INITRD_COMMANDS.test(attempt.rule);
     found.push(softer ? { ...made, severity: "warning" } : made);
   }
-  if (course.stop !== undefined && !found.some(({ code }) => code === course.stop?.kind.code)) {
+  // A menu that waits because its kernels were refused is told by the refusals.
+  if (course.stop !== undefined && !found.some(({ severity }) => severity === "error")) {
     add(course.stop.kind, course.stop.message);
   }
   if (course.locked) add(kinds.PASSWORD, `the entry "${course.entry?.title ?? ""}" is locked`);
@@ -60,7 +62,8 @@ function refusal(attempt: Attempt, course: Course): Finding {
     const kind = answer?.empty === true ? kinds.PVBOOT_EMPTY : kinds.PVBOOT_BROKEN;
     return finding(kind, `the host's loader refuses it: ${reason}`, where);
   }
-  return finding(answer?.kind ?? kinds.KERNEL_REFUSED, `the loader refuses it: ${reason}`, where);
+  const detail = answer?.detail === undefined ? "" : ` (${answer.detail})`;
+  return finding(answer?.kind ?? kinds.KERNEL_REFUSED, `the loader refuses it: ${reason}${detail}`, where);
 }
 
 const PROBED = [

@@ -51,6 +51,8 @@ export interface LoadAnswer {
   /** Its message, in GRUB's words for GRUB. */
   readonly message: string;
   readonly kind: FindingKind | undefined;
+  /** What the message does not say: how the kernel is packed, what its notes lack. */
+  readonly detail?: string;
   /** There was nothing in the file. */
   readonly empty?: boolean;
   /** The answer rests on something that could not be read here. */
@@ -71,7 +73,8 @@ export function grubPvLoads({ bytes, kernel }: KernelFile, arch: Arch): LoadAnsw
       return refused("version too old for xen boot", KERNEL_REFUSED);
     }
     if (kernel.compression === undefined || !GRUB_PV_UNPACKS.includes(kernel.compression)) {
-      return refused("not xen image", KERNEL_UNPACKABLE);
+      const detail = `its payload is packed by ${kernel.compression ?? "nothing that is known"}`;
+      return { ...refused("not xen image", KERNEL_UNPACKABLE), detail };
     }
   }
   if (kernel.elf === undefined) {

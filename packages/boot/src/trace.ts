@@ -138,10 +138,13 @@ export class Trace {
   finish(): void {
     const pending = this.#pending;
     this.#pending = undefined;
-    if (pending === undefined || pending.target === "") return;
+    // `normal` alone reads what $prefix names; a loader without a file is an error of its own.
+    if (pending === undefined || (pending.target === "" && pending.device === undefined)) return;
     const { kind, call, device, path, ok } = pending;
     // A loader's step is written down when its file is judged; it comes here only when there is none.
-    const reason = ok ? undefined : kind === "search" ? "on no device" : "not found";
+    const unasked = kind === "load" && device === undefined;
+    const missed = unasked ? "you need to load the kernel first" : kind === "search" ? "on no device" : "not found";
+    const reason = ok ? undefined : missed;
     const rule = [call.name, ...call.args].join(" ");
     this.#add({ kind, rule, file: call.at.file, line: call.at.line, device, path, ok, reason });
   }

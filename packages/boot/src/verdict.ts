@@ -1,6 +1,7 @@
 import { encodeText, type Finding, type FindingKind, isImageError } from "@guestprobe/block";
 import type { DialectName } from "@guestprobe/grub/script";
 import { guestFindings, loaderFindings } from "./checks.js";
+import { distributionOf, forDistribution } from "./distribution.js";
 import * as kinds from "./findings.js";
 import { type GrubOutcome, type GrubSetup, runGrub } from "./grub-run.js";
 import type { GuestView } from "./guest.js";
@@ -247,6 +248,8 @@ async function judge(view: GuestView, kernels: Kernels, options: VerdictOptions,
   const parts = { course, volumes, kernel, initrds, root, resume, fstab };
   const findings = [...loaderFindings(profile, parts), ...(await guestFindings(view, profile, parts))];
   const { answer, summary } = answerOf(profile, parts, findings);
+  const release = (await rootVolume?.read("/etc/os-release")) ?? (await rootVolume?.read("/usr/lib/os-release"));
+  const distribution = release === undefined ? undefined : distributionOf(release);
   return {
     profile: profile.id,
     mode: profile.mode,
@@ -264,7 +267,7 @@ async function judge(view: GuestView, kernels: Kernels, options: VerdictOptions,
     root,
     resume,
     fstab,
-    findings,
+    findings: findings.map((each) => forDistribution(each, distribution)),
     unread: volumes.flatMap(({ device, error }) => (error === undefined ? [] : [{ device, error }])),
   };
 }
@@ -313,7 +316,7 @@ function answerOf(
     if (unread !== undefined && course.stop.kind === kinds.NOTHING_FOUND) {
       return say("unknown", `nothing was found, and (${unread.device}) could not be read`);
     }
-    const refusal = course.attempts.findLast(({ kind, ok }) => kind === "load" && !ok);
+    const refusal = course.attempts.findLast(({ kind, ok, device }) => kind === "load" && !ok && device !== undefined);
     const why = refusal === undefined ? "" : `: ${refusal.path}: ${refusal.reason}`;
     return say("no", `${course.stop.message}${course.stop.message === refusal?.reason ? `: ${refusal.path}` : why}`);
   }

@@ -250,6 +250,38 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import("./commands/grub.js")).grub,
   },
   {
+    name: "boot",
+    summary: "what a host's loader would boot from the guest, step by step, and whether it would come up",
+    usage: "[--host NAME|ELF] [--mode MODE] IMAGE...",
+    options: [
+      { flags: "--host <host>", description: "a known host, or a grub-xen image whose own script is run" },
+      { flags: "--mode <mode>", description: "how the guest is started", choices: ["pv", "pvh", "direct", "pygrub"] },
+      { flags: "--all-hosts", description: "every known host, side by side" },
+      { flags: "--entry <entry>", description: "this entry of the menu: a number, a title or an id" },
+      {
+        flags: "--grub <version>",
+        description: "whose rules decide what GRUB can read",
+        choices: Object.keys(GRUB_VERSIONS),
+        default: DEFAULT_GRUB_VERSION.id,
+      },
+      ...FS_OPTIONS,
+    ],
+    examples: [
+      "guestprobe boot guest.img",
+      "guestprobe boot --all-hosts guest.img",
+      "guestprobe boot --host /usr/lib/grub-xen/grub-x86_64-xen.bin --json guest.img",
+    ],
+    load: async () => (await import("./commands/boot.js")).boot,
+  },
+  {
+    name: "host",
+    summary: "what a grub-xen host image holds: architecture, modules, embedded script",
+    usage: "ELF",
+    options: [],
+    examples: ["guestprobe host /usr/lib/grub-xen/grub-x86_64-xen.bin"],
+    load: async () => (await import("./commands/host.js")).host,
+  },
+  {
     name: "explain",
     summary: "the long text for a finding's code",
     usage: "[CODE]",
