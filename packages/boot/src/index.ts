@@ -23,3 +23,6 @@ export type {
   Verdict,
 } from "./verdict-types.js";
 export { readXenNotes, type XenNotes } from "./xen-notes.js";
+export { parseXlDisk, type XlDisk } from "./xl-disk.js";
+export { parseXlGuest, type XlGuest } from "./xl-guest.js";
+export { parseXlSyntax, type XlValue } from "./xl-syntax.js";

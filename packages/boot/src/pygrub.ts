@@ -43,7 +43,7 @@ function refusal({ fs, features }: GuestVolume): string | undefined {
   if (fs === undefined) return "no file system that pygrub knows";
   if (/^ext[234]$/.test(fs)) return undefined;
   if (fs === "vfat" || fs === "iso9660") return undefined;
-  if (fs === "xfs") return features.includes("crc") ? "XFS version 5: pygrub reads version 4 alone" : undefined;
+  if (fs === "xfs") return features.includes("V5") ? "XFS version 5: pygrub reads version 4 alone" : undefined;
   return `pygrub does not read ${fs}`;
 }
 

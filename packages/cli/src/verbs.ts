@@ -99,12 +99,15 @@ const GRUB_OPTIONS: readonly OptionSpec[] = [
   },
 ];
 
+/** Verbs whose words are images alone. */
+const XL_OPTION: OptionSpec = { flags: "--xl <file>", description: "take the disks from a Xen guest configuration" };
+
 export const VERBS: readonly Verb[] = [
   {
     name: "inspect",
     summary: "disks, partitions, file systems, labels and boot files",
     usage: "IMAGE...",
-    options: FS_OPTIONS,
+    options: [XL_OPTION, ...FS_OPTIONS],
     examples: ["guestprobe inspect guest.img", "guestprobe inspect --json a.img b.img"],
     load: async () => (await import("./commands/inspect.js")).inspect,
   },
@@ -129,6 +132,7 @@ export const VERBS: readonly Verb[] = [
         choices: Object.keys(GRUB_VERSIONS),
         default: DEFAULT_GRUB_VERSION.id,
       },
+      XL_OPTION,
       ...FS_OPTIONS,
     ],
     examples: [
@@ -142,7 +146,7 @@ export const VERBS: readonly Verb[] = [
     name: "parts",
     summary: "partition tables and the gaps between partitions",
     usage: "IMAGE...",
-    options: IMAGE_OPTIONS,
+    options: [XL_OPTION, ...IMAGE_OPTIONS],
     examples: ["guestprobe parts guest.img", "guestprobe parts --json guest.img"],
     load: async () => (await import("./commands/parts.js")).parts,
   },
@@ -264,11 +268,13 @@ export const VERBS: readonly Verb[] = [
         choices: Object.keys(GRUB_VERSIONS),
         default: DEFAULT_GRUB_VERSION.id,
       },
+      XL_OPTION,
       ...FS_OPTIONS,
     ],
     examples: [
       "guestprobe boot guest.img",
       "guestprobe boot --all-hosts guest.img",
+      "guestprobe boot --xl /etc/xen/guest.cfg",
       "guestprobe boot --host /usr/lib/grub-xen/grub-x86_64-xen.bin --json guest.img",
     ],
     load: async () => (await import("./commands/boot.js")).boot,
