@@ -77,9 +77,11 @@ export function parseXlDisk(spec: string): XlDisk {
       while (position < POSITIONS.length && found.has(POSITIONS[position]!)) position += 1;
       const name = POSITIONS[position];
       if (name === undefined) throw fault(`nothing is known of "${word}"`);
-      const drive = name === "vdev" ? /^(.*):(cdrom|disk)$/.exec(word) : null;
+      // "hdc:cdrom" is a vdev wherever it stands: the old form has no format.
+      const drive = /^((?:xvd|sd|hd)[a-z]+[0-9]*):(cdrom|disk)$/.exec(word);
       cdrom ||= drive?.[2] === "cdrom";
-      set(name, drive?.[1] ?? word);
+      if (drive !== null) position = POSITIONS.indexOf("vdev");
+      set(drive === null ? name : "vdev", drive?.[1] ?? word);
       position += 1;
     }
   }

@@ -90,9 +90,9 @@ class Parser {
       }
       if (character === quote) break;
       if (character === "\\") {
-        const escape = /\\(?:x[0-9a-fA-F]{1,2}|[0-7]{1,3}|[^\n])/y;
-        escape.lastIndex = this.#at;
-        const found = escape.exec(this.#text)?.[0];
+        const pattern = /\\(?:x[0-9a-fA-F]{1,2}|[0-7]{1,3}|[^\n])/y;
+        pattern.lastIndex = this.#at;
+        const found = pattern.exec(this.#text)?.[0];
         if (found === undefined) throw this.#fault("a backslash before the end of the line");
         value += unescapeXl(found);
         this.#at += found.length - 1;
