@@ -50,6 +50,12 @@ function predict(mode, disks) {
     missed: mode === "pygrub" ? [] : steps.filter(({ ok }) => !ok).map(({ path }) => path),
     linux_version: linux ? verdict.kernel.release : null,
     cmdline: linux ? verdict.cmdline : null,
+    refusals:
+      mode === "pygrub"
+        ? []
+        : verdict.attempts
+            .filter(({ kind, ok, device }) => kind === "load" && !ok && device)
+            .map(({ reason, path }) => (reason === "not found" ? `file \`${path}' not found.` : `${reason}.`)),
   };
 }
 
@@ -61,6 +67,8 @@ const shown = (run) => ({
   missed: run.missed,
   linux_version: run.linux_version,
   cmdline: run.cmdline,
+  // What follows from a refusal is printed too.
+  refusals: run.errors.filter((text) => text !== "you need to load the kernel first."),
 });
 
 function bootForReal(tag, mode, disks) {

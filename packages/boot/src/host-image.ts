@@ -82,7 +82,8 @@ export function parseHostImage(bytes: Uint8Array): HostImage {
   return {
     elf,
     arch,
-    platform: notes?.phys32Entry !== undefined ? "xen_pvh" : "xen",
+    // An image for PVH has its entry point and nothing for PV.
+    platform: notes?.phys32Entry !== undefined && notes.xenVersion === undefined ? "xen_pvh" : "xen",
     notes,
     modulesAt: start,
     modules: objects
