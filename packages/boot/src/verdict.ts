@@ -283,10 +283,21 @@ export interface VerdictParts {
   readonly fstab: readonly Reference[];
 }
 
+/** The kernel that is started or, where none is, the last one that was refused. */
 async function checkKernel(kernels: Kernels, course: Course): Promise<CheckedKernel | undefined> {
-  if (course.kernel === undefined) return undefined;
-  const file = await kernels.get(course.kernel.device, course.kernel.path);
-  return isImageError(file) ? undefined : { ...course.kernel, size: file.bytes.length, kernel: file.kernel };
+  const last = course.attempts.findLast(
+    ({ kind, ok, device, path, rule }) =>
+      kind === "load" &&
+      !ok &&
+      device !== undefined &&
+      !path.endsWith(".elf") &&
+      /^(linux|kernel|multiboot)/.test(rule),
+  );
+  const place = course.kernel ?? (last?.device === undefined ? undefined : { device: last.device, path: last.path });
+  if (place === undefined) return undefined;
+  const file = await kernels.get(place.device, place.path);
+  if (isImageError(file) || (course.kernel === undefined && file.bytes.length === 0)) return undefined;
+  return { device: place.device, path: place.path, size: file.bytes.length, kernel: file.kernel };
 }
 
 async function checkInitrds(view: GuestView, course: Course): Promise<CheckedInitrd[]> {
