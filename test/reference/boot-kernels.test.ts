@@ -92,6 +92,14 @@ describe("a Debian kernel", () => {
       expect(refusal !== undefined).toBe(!byGrub);
       if (refusal !== undefined) expect(refusal.next.join("\n")).toContain('type="pvh"');
       for (const host of ["debian-pvh", "pygrub", "direct-pv", "direct-pvh"]) expect(of(host).answer, host).toBe("yes");
+      if (compressor === "lz4") {
+        const into = join(folder, "out");
+        const taken = await guestprobe(["extract-boot", "--output-format", "simple", image, into]);
+        expect(taken.out).toBe(`kernel ${into}/boot_kernel\nargs root=UUID=${UUID} ro\n\n`);
+        expect(readFileSync(join(into, "boot_kernel")).equals(repack(original, compressor, vmlinux))).toBe(true);
+        // Nothing is written over.
+        expect((await guestprobe(["extract-boot", image, into])).code).toBe(5);
+      }
       rmSync(image);
     });
   }
