@@ -78,3 +78,8 @@ export function grubEmuDevices(disks: readonly EmuDisk[]): string[] {
   const listed = runGrub(disks, ["echo @ls@", "ls"]).split("@ls@\n")[1]?.split("\n")[0] ?? "";
   return [...listed.matchAll(/\(([^)]*)\)/g)].map((match) => match[1]!).filter((name) => /^[hf]d[0-9]/.test(name));
 }
+
+/** What the real GRUB prints when it runs a script of a host over the disks. */
+export function grubEmuScript(disks: readonly EmuDisk[], script: string): string {
+  return runGrub(disks, script.split("\n"));
+}

@@ -1,4 +1,5 @@
 import type { ErrorCode, FindingKind } from "@guestprobe/block";
+import { BOOT_FINDINGS } from "@guestprobe/boot";
 import { BTRFS_FINDINGS } from "@guestprobe/btrfs";
 import { EXT_FINDINGS } from "@guestprobe/ext";
 import { GRUB_SEARCH_FINDINGS } from "@guestprobe/grub";
@@ -122,5 +123,6 @@ export const EXPLANATIONS: ReadonlyMap<string, FindingKind> = new Map(
     ...BTRFS_FINDINGS,
     ...SQUASHFS_FINDINGS,
     ...GRUB_SEARCH_FINDINGS,
+    ...BOOT_FINDINGS,
   ].map((each) => [each.code, each]),
 );

@@ -17,6 +17,9 @@ const ABSENT: ReadonlySet<string> = new Set(["not-found", "not-a-directory", "sy
 
 export interface GuestWorld {
   readonly world: World;
+  readonly session: GrubSearch;
+  /** Part of a regular file, fewer bytes at its end; undefined when GRUB finds no such file. */
+  readonly readRange: (device: string, path: string, offset: number, length: number) => Promise<Uint8Array | undefined>;
   /** Devices that could not be read here, although GRUB might, and why. */
   readonly unread: ReadonlyMap<string, ImageError>;
   readonly dialect: DialectName;
@@ -94,5 +97,7 @@ export function guestWorld(guest: Guest, options: Options): GuestWorld {
       return entries;
     },
   };
-  return { world, unread, dialect, platform: options.platform as Platform };
+  const readRange: GuestWorld["readRange"] = async (name, path, offset, length) =>
+    (await file(name, path))?.read(offset, length);
+  return { world, session, readRange, unread, dialect, platform: options.platform as Platform };
 }

@@ -28,6 +28,7 @@ import { imageOptions, openHostImage } from "./open-image.js";
 import { imageErrorOnly, type Output } from "./output/output.js";
 import { findPlace } from "./place.js";
 import type { Options } from "./verbs.js";
+import { disksOf, readXlGuest } from "./xl.js";
 
 /** One image of the command line. */
 export interface Disk {
@@ -92,14 +93,43 @@ interface Surroundings {
 }
 
 export async function openGuest(images: readonly string[], options: Options, around: Surroundings): Promise<Guest> {
+  if (options.xl !== undefined) return openXlGuest(images, options, around);
   if (images.length === 0) throw new UsageError("no IMAGE is given");
   if (images.includes("")) throw new UsageError("the name of an IMAGE is empty");
   const names = nameDisks(images.length, options.as as string | undefined);
+  return openDisks(
+    images.map((image, index) => ({ image, name: names[index]!, options })),
+    options,
+    around,
+  );
+}
+
+/** The disks of a Xen guest configuration, under the names that it gives them. */
+function openXlGuest(images: readonly string[], options: Options, around: Surroundings): Promise<Guest> {
+  if (images.length > 0) throw new UsageError("--xl and IMAGE do not go together");
+  if (options.as !== undefined) throw new UsageError("--xl and --as do not go together");
+  const path = options.xl as string;
+  const disks = disksOf(readXlGuest(path), path).map(({ target, vdev, format }) => ({
+    image: target,
+    name: nameDisks(1, vdev)[0]!,
+    options: { ...options, inputFormat: options.inputFormat ?? format },
+  }));
+  return openDisks(disks, options, around);
+}
+
+interface DiskToOpen {
+  readonly image: string;
+  /** GRUB's name of it. */
+  readonly name: string;
+  readonly options: Options;
+}
+
+async function openDisks(wanted: readonly DiskToOpen[], options: Options, around: Surroundings): Promise<Guest> {
   const files: FileDevice[] = [];
   try {
     const disks: Disk[] = [];
-    for (const [index, image] of images.entries()) {
-      disks.push(await openDisk(names[index]!, image, images.length, files, options, around));
+    for (const disk of wanted) {
+      disks.push(await openDisk(disk.name, disk.image, wanted.length, files, disk.options, around));
     }
     let realtime: BlockDevice | undefined;
     if (options.rt !== undefined) {

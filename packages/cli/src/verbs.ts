@@ -105,12 +105,33 @@ const GRUB_OPTIONS: readonly OptionSpec[] = [
   },
 ];
 
+const GRUB_OPTION: OptionSpec = {
+  flags: "--grub <version>",
+  description: "whose rules decide what GRUB can read",
+  choices: Object.keys(GRUB_VERSIONS),
+  default: DEFAULT_GRUB_VERSION.id,
+};
+const ENTRY_OPTION: OptionSpec = {
+  flags: "--entry <entry>",
+  description: "this entry of the menu: a number, a title or an id",
+};
+/** Options that say which host the guest is to boot on. */
+const HOST_OPTIONS: readonly OptionSpec[] = [
+  { flags: "--host <host>", description: "a known host, or a grub-xen image whose own script is run" },
+  { flags: "--mode <mode>", description: "how the guest is started", choices: ["pv", "pvh", "direct", "pygrub"] },
+  { flags: "--all-hosts", description: "every known host, side by side" },
+  GRUB_OPTION,
+];
+
+/** Verbs whose words are images alone. */
+const XL_OPTION: OptionSpec = { flags: "--xl <file>", description: "take the disks from a Xen guest configuration" };
+
 export const VERBS: readonly Verb[] = [
   {
     name: "inspect",
     summary: "disks, partitions, file systems, labels and boot files",
     usage: "IMAGE...",
-    options: FS_OPTIONS,
+    options: [XL_OPTION, ...FS_OPTIONS],
     examples: ["guestprobe inspect guest.img", "guestprobe inspect --json a.img b.img"],
     load: async () => (await import("./commands/inspect.js")).inspect,
   },
@@ -135,6 +156,7 @@ export const VERBS: readonly Verb[] = [
         choices: Object.keys(GRUB_VERSIONS),
         default: DEFAULT_GRUB_VERSION.id,
       },
+      XL_OPTION,
       ...FS_OPTIONS,
     ],
     examples: [
@@ -148,7 +170,7 @@ export const VERBS: readonly Verb[] = [
     name: "parts",
     summary: "partition tables and the gaps between partitions",
     usage: "IMAGE...",
-    options: IMAGE_OPTIONS,
+    options: [XL_OPTION, ...IMAGE_OPTIONS],
     examples: ["guestprobe parts guest.img", "guestprobe parts --json guest.img"],
     load: async () => (await import("./commands/parts.js")).parts,
   },
@@ -259,6 +281,62 @@ export const VERBS: readonly Verb[] = [
     ],
     examples: ["guestprobe grub run host.cfg --image guest.img", "guestprobe grub check grub.cfg"],
     load: async () => (await import("./commands/grub.js")).grub,
+  },
+  {
+    name: "boot",
+    summary: "what a host's loader would boot from the guest, step by step, and whether it would come up",
+    usage: "[--host NAME|ELF] [--mode MODE] IMAGE...",
+    options: [...HOST_OPTIONS, ENTRY_OPTION, XL_OPTION, ...FS_OPTIONS],
+    examples: [
+      "guestprobe boot guest.img",
+      "guestprobe boot --all-hosts guest.img",
+      "guestprobe boot --xl /etc/xen/guest.cfg",
+      "guestprobe boot --host /usr/lib/grub-xen/grub-x86_64-xen.bin --json guest.img",
+    ],
+    load: async () => (await import("./commands/boot.js")).boot,
+  },
+  {
+    name: "lint",
+    summary: "all findings about the guest: its disks, its file systems and how it boots",
+    usage: "[--sarif] [--host NAME|ELF] IMAGE...",
+    options: [
+      ...HOST_OPTIONS,
+      { flags: "--sarif", description: "as a SARIF 2.1.0 document" },
+      XL_OPTION,
+      ...FS_OPTIONS,
+    ],
+    examples: ["guestprobe lint guest.img", "guestprobe lint --all-hosts --sarif guest.img > guest.sarif"],
+    load: async () => (await import("./commands/lint.js")).lint,
+  },
+  {
+    name: "extract-boot",
+    summary: "takes kernel and ramdisk out of the guest, as pygrub does for the toolstack",
+    usage: "[--output-format FORMAT] IMAGE... DIR",
+    options: [
+      {
+        flags: "--output-format <format>",
+        description: "how the answer is written",
+        choices: ["sxp", "simple", "simple0"],
+        default: "sxp",
+      },
+      { flags: "--mode <mode>", description: "by whose rules", choices: ["direct", "pygrub"], default: "direct" },
+      ENTRY_OPTION,
+      GRUB_OPTION,
+      ...FS_OPTIONS,
+    ],
+    examples: [
+      "guestprobe extract-boot guest.img /run/boot",
+      "guestprobe extract-boot --output-format simple0 guest.img out",
+    ],
+    load: async () => (await import("./commands/extract-boot.js")).extractBoot,
+  },
+  {
+    name: "host",
+    summary: "what a grub-xen host image holds: architecture, modules, embedded script",
+    usage: "ELF",
+    options: [],
+    examples: ["guestprobe host /usr/lib/grub-xen/grub-x86_64-xen.bin"],
+    load: async () => (await import("./commands/host.js")).host,
   },
   {
     name: "explain",

@@ -1,14 +1,16 @@
 import { encodeText, type FindingKind, finding, findingFromError, type Report } from "@guestprobe/block";
+import { bootVerdict, PROFILES, type Verdict } from "@guestprobe/boot";
 import { type BtrfsFileSystem, isBtrfs, type Subvolume } from "@guestprobe/btrfs";
-import { BOOT_PROBE_PATHS } from "@guestprobe/grub";
+import { BOOT_PROBE_PATHS, DEFAULT_GRUB_VERSION } from "@guestprobe/grub";
 import { type FileSystem, GRUB_WALK, resolve, textPair } from "@guestprobe/vfs";
+import { bootView } from "../boot-view.js";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit.js";
 import { type Guest, partitionDevice, type Volume } from "../guest.js";
 import { escapeGuestText } from "../output/escape.js";
-import { findingJson, imageErrorOnly } from "../output/output.js";
+import { findingJson, imageErrorOnly, type Output } from "../output/output.js";
 import { type Column, formatBytes, table } from "../output/table.js";
-import type { Run } from "../verbs.js";
+import type { Options, Run } from "../verbs.js";
 import { diskJson, fsJson } from "./disk-json.js";
 
 const COLUMNS: readonly Column[] = [
@@ -58,6 +60,7 @@ export const inspect: Run = async (context, words, options) => {
     const why = disk.device.size === 0 ? "the image is empty" : `${table} and no file system that is known`;
     out.log.report(finding(NOTHING_RECOGNISED, why, { device: disk.name, offset: 0 }));
   }
+  const boot = await bootLine(guest, found, options, out);
   if (out.options.json) {
     const extra = (device: string): Record<string, unknown> => {
       const inspected = found.get(device);
@@ -71,13 +74,33 @@ export const inspect: Run = async (context, words, options) => {
       schema: "guestprobe/inspect/1",
       disks: guest.disks.map((disk) => diskJson(disk, extra)),
       mapped: [],
+      boot:
+        boot === undefined
+          ? null
+          : { profile: boot.profile, answer: boot.answer, ...textPair("summary", encodeText(boot.summary)) },
       findings: out.log.findings.map(findingJson),
     });
   } else {
     showGuest(context, guest, found);
+    if (boot !== undefined) {
+      out.lines(["", `Boot under ${boot.profile}: ${boot.answer}, ${escapeGuestText(boot.summary)}`]);
+    }
   }
   return recognised ? EXIT.yes : EXIT.cannotTell;
 };
+
+/** The verdict for Debian's PV host, in short; none for a guest without file systems. */
+async function bootLine(
+  guest: Guest,
+  found: ReadonlyMap<string, Inspected>,
+  options: Options,
+  out: Output,
+): Promise<Verdict | undefined> {
+  if (![...found.values()].some(({ fs }) => fs !== undefined)) return undefined;
+  const grub = DEFAULT_GRUB_VERSION.id;
+  const view = bootView(guest, { ...options, grub }, out);
+  return bootVerdict(view, { profile: PROFILES[0]!, dialect: grub });
+}
 
 async function inspectVolume({ out, watch }: Context, guest: Guest, volume: Volume): Promise<Inspected> {
   const { report } = out.log;

@@ -19,4 +19,4 @@ export { parseScript, parseUnits } from "./parser.js";
 export { type BootResult, type EntryChoice, type RunOptions, runFile, runText, type ScriptRun } from "./run.js";
 export { type Position, type Source, type SourceLine, sourceFromFile } from "./source.js";
 export { decodeText, encodeText } from "./text.js";
-export type { CommandAnswer, CommandCall, DeviceFacts, Volume, World, WorldEntry } from "./world.js";
+export type { CommandAnswer, CommandCall, DeviceFacts, LoadCall, Volume, World, WorldEntry } from "./world.js";

@@ -51,6 +51,16 @@ export interface CommandAnswer {
   readonly set?: Readonly<Record<string, string>> | undefined;
 }
 
+/** A file that a loader command was given, and that is there. */
+export interface LoadCall {
+  /** "linux", "initrd", "multiboot", "module", ...: the command that took it. */
+  readonly command: string;
+  readonly role: "kernel" | "initrd" | "module";
+  readonly device: string;
+  readonly path: string;
+  readonly at: Position;
+}
+
 /**
  * Everything a script can see of the machine it runs on. The interpreter has no other way out: it keeps no state
  * between runs and does no I/O of its own.
@@ -68,6 +78,11 @@ export interface World {
    * is on such a device counts as unknown.
    */
   openImage?(device: string, path: string): Promise<ReadonlyMap<string, Volume> | undefined>;
+  /**
+   * Judges the content of a file before a loader takes it. An answer whose status is not 0 makes the command fail with
+   * its message; without this method every file that is there is taken.
+   */
+  checkLoad?(call: LoadCall): Promise<CommandAnswer | undefined>;
   /** Called before every command, known to the interpreter or not. An answer replaces what the command would do. */
   onCommand?(call: CommandCall): Promise<CommandAnswer | undefined>;
 }

@@ -2,9 +2,16 @@ import { GRUB_ERRNO } from "../../errno.js";
 import { isBlockList, openFile, openVolume, splitFileName } from "../files.js";
 import type { Machine } from "../machine.js";
 import { type Call, type CommandSpec, Halt, type LoadedFile } from "../machine-types.js";
+import type { LoadCall } from "../world.js";
 
 /** The file that a loader is given; undefined after an error was set. Its content is another package's business. */
-async function loaderFile(machine: Machine, name: string, args: string): Promise<LoadedFile | undefined> {
+async function loaderFile(
+  machine: Machine,
+  command: string,
+  role: LoadCall["role"],
+  name: string,
+  args: string,
+): Promise<LoadedFile | undefined> {
   const at = machine.at!;
   const named = splitFileName(machine, name);
   if (named !== undefined && isBlockList(named.path)) {
@@ -13,7 +20,13 @@ async function loaderFile(machine: Machine, name: string, args: string): Promise
   }
   const file = await openFile(machine, name);
   if (file === undefined) return undefined;
-  return { device: file.device, path: file.path, args, at, found: true };
+  const { device, path } = file;
+  const answer = await machine.world.checkLoad?.({ command, role, device, path, at });
+  if (answer !== undefined && answer.status !== 0) {
+    machine.fail(answer.status, answer.message ?? name);
+    return undefined;
+  }
+  return { device, path, args, at, found: true };
 }
 
 /** The words of a command line as GRUB joins them: quotes and backslashes escaped, words with blanks quoted (lib/cmdline.c). */
@@ -35,21 +48,22 @@ const kernel =
     machine.loaded = undefined;
     if (path === undefined) return machine.fail(GRUB_ERRNO["bad-argument"], "filename expected");
     const cmdline = commandLine(rest);
-    const file = await loaderFile(machine, path, cmdline);
+    const file = await loaderFile(machine, name, "kernel", path, cmdline);
     if (file === undefined) return machine.errno;
     machine.loaded = { command: name, kernel: file, cmdline, initrds: [], modules: [] };
     return GRUB_ERRNO.none;
   };
 
 /** `initrd`: all its files become one ramdisk; what was there is replaced. */
-async function initrd(machine: Machine, { args }: Call): Promise<number> {
+async function initrd(machine: Machine, { name, args }: Call): Promise<number> {
   if (args.length === 0) return machine.fail(GRUB_ERRNO["bad-argument"], "filename expected");
   if (machine.loaded === undefined)
     return machine.fail(GRUB_ERRNO["bad-argument"], "you need to load the kernel first");
   const files: LoadedFile[] = [];
   for (const word of args) {
     // `newc:NAME:FILE` puts a file into the ramdisk under a name.
-    const file = await loaderFile(machine, word.startsWith("newc:") ? word.split(":").slice(2).join(":") : word, "");
+    const path = word.startsWith("newc:") ? word.split(":").slice(2).join(":") : word;
+    const file = await loaderFile(machine, name, "initrd", path, "");
     if (file === undefined) return machine.errno;
     files.push(file);
   }
@@ -57,12 +71,12 @@ async function initrd(machine: Machine, { args }: Call): Promise<number> {
   return GRUB_ERRNO.none;
 }
 
-async function addModule(machine: Machine, { args }: Call): Promise<number> {
+async function addModule(machine: Machine, { name, args }: Call): Promise<number> {
   const [path, ...rest] = args.filter((arg) => arg !== "--nounzip");
   if (path === undefined) return machine.fail(GRUB_ERRNO["bad-argument"], "filename expected");
   if (machine.loaded === undefined)
     return machine.fail(GRUB_ERRNO["bad-argument"], "you need to load the kernel first");
-  const file = await loaderFile(machine, path, commandLine(rest));
+  const file = await loaderFile(machine, name, "module", path, commandLine(rest));
   if (file === undefined) return machine.errno;
   machine.loaded = { ...machine.loaded, modules: [...machine.loaded.modules, file] };
   return GRUB_ERRNO.none;

@@ -1,0 +1,85 @@
+import { type ImageError, isImageError } from "@guestprobe/block";
+import { type BzImage, isBzImage, parseBzImage } from "./bzimage.js";
+import { type ElfImage, isElf, parseElf } from "./elf.js";
+import { type Arch, archOf, judgePv, judgePvh } from "./judge.js";
+import { type Compression, compressionOf, unpackGzip, unpackPayload } from "./payload.js";
+import { readPe } from "./pe.js";
+import { readXenNotes, type XenNotes } from "./xen-notes.js";
+
+/** A kernel file, taken apart as far as it goes. */
+export interface Kernel {
+  readonly kind: "bzImage" | "elf" | "gzip-elf" | "efi" | "unknown";
+  readonly setup: BzImage | undefined;
+  /** Of a bzImage's payload, or of the whole file. */
+  readonly compression: Compression | undefined;
+  /** The ELF file inside, or the file itself. */
+  readonly elf: ElfImage | undefined;
+  readonly notes: XenNotes | undefined;
+  readonly arch: Arch | undefined;
+  /** First word of the version string. */
+  readonly release: string | undefined;
+  /** An EFI program too, as almost all kernels are. */
+  readonly efiStub: boolean;
+  /** Names of the sections of an EFI program; a unified kernel image has ".linux". */
+  readonly sections: readonly string[];
+  /** Whether the toolstack could start what is inside as PV or PVH; undefined when it could not be looked at. */
+  readonly pv: boolean | undefined;
+  readonly pvh: boolean | undefined;
+  /** Why the inside could not be looked at. */
+  readonly error: ImageError | undefined;
+}
+
+/**
+ * Takes a kernel file apart: its kind, its compression, and the Xen notes of the ELF file inside. Damage inside is kept
+ * in `error`, and does not throw.
+ */
+export async function inspectKernel(bytes: Uint8Array): Promise<Kernel> {
+  const pe = readPe(bytes);
+  const sections = pe?.sections.map(({ name }) => name) ?? [];
+  const outer = { efiStub: pe !== undefined, sections };
+  const unknown: Kernel = {
+    ...outer,
+    kind: pe === undefined ? "unknown" : "efi",
+    setup: undefined,
+    compression: undefined,
+    elf: undefined,
+    notes: undefined,
+    arch: undefined,
+    release: undefined,
+    pv: undefined,
+    pvh: undefined,
+    error: undefined,
+  };
+  let known: Kernel = unknown;
+  try {
+    if (isElf(bytes)) {
+      known = { ...unknown, kind: "elf" };
+      return { ...known, ...inside(bytes) };
+    }
+    if (isBzImage(bytes)) {
+      known = { ...unknown, kind: "bzImage" };
+      const setup = parseBzImage(bytes);
+      const arch = setup.is64 ? "x86_64" : "i386";
+      known = { ...known, setup, arch, release: setup.version?.split(" ")[0] };
+      if (setup.payload === undefined) return known;
+      const payload = bytes.subarray(setup.payload.offset, setup.payload.offset + setup.payload.length);
+      known = { ...known, compression: compressionOf(payload) };
+      return { ...known, ...inside(await unpackPayload(payload)) };
+    }
+    if (compressionOf(bytes) === "gzip") {
+      known = { ...unknown, compression: "gzip" };
+      const unpacked = await unpackGzip(bytes);
+      return isElf(unpacked) ? { ...known, kind: "gzip-elf", ...inside(unpacked) } : known;
+    }
+  } catch (error) {
+    if (!isImageError(error)) throw error;
+    return { ...known, error };
+  }
+  return known;
+}
+
+function inside(bytes: Uint8Array): Pick<Kernel, "elf" | "notes" | "arch" | "pv" | "pvh"> {
+  const elf = parseElf(bytes);
+  const notes = readXenNotes(elf);
+  return { elf, notes, arch: archOf(elf), pv: judgePv(elf, notes).ok, pvh: judgePvh(elf, notes).ok };
+}
