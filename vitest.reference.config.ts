@@ -8,7 +8,8 @@ export default defineConfig({
     include: ["test/reference/**/*.test.ts"],
     testTimeout: 300_000,
     hookTimeout: 300_000,
-    fileParallelism: true,
+    // Loop devices, mounts and terminals of other programs: once in a while one is busy.
+    retry: 1,
     maxWorkers: 2,
   },
 });

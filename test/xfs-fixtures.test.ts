@@ -1,8 +1,9 @@
-import { bufferDevice, cachedDevice, decodeText, FindingLog } from "@guestprobe/block";
+import { bufferDevice, cachedDevice, crc32c, decodeText, FindingLog, type ImageError } from "@guestprobe/block";
+import { viewOf } from "@guestprobe/block/struct";
 import { open, walkAll } from "@guestprobe/vfs";
 import { conformanceCases, type ExpectedVolume } from "@guestprobe/vfs/conformance";
 import { xfs } from "@guestprobe/xfs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import { fixtures } from "./lib/fixtures.js";
 import { sha256 } from "./lib/sha256.js";
 
@@ -36,6 +37,25 @@ for (const fixture of fixtures("xfs")) {
       }
     });
 
+    it("by number: what is in use, and nothing else", async () => {
+      const fs = await opened;
+      const inodeSize = fixture.name === "v4-512" ? 256 : 512;
+      const used = new Set<string>();
+      for (let ino = 0; ino < fs.size / inodeSize; ino += 1) {
+        const code = await fs.inode(ino).then(
+          () => undefined,
+          (error: ImageError) => error.code,
+        );
+        if (code === undefined) used.add(String(ino));
+        else expect([ino, code]).toEqual([ino, "not-found"]);
+      }
+      const known = new Set(expected.entries.flatMap(({ ino }) => (ino == null ? [] : [ino])));
+      for (const ino of known) expect(used.has(ino), ino).toBe(true);
+      // And the two that hold the free space of the realtime section. Files of a copied folder have one name each; for
+      // the dirty image, whose inodes GRUB does not number, the names are those of its files too.
+      expect(used.size).toBe((known.size || expected.entries.length) + 2);
+    });
+
     it("extended attributes", async () => {
       for (const [path, wanted] of Object.entries(expected.xattrs ?? {})) {
         const inode = await open(await opened, path);
@@ -64,3 +84,25 @@ for (const fixture of fixtures("xfs")) {
     });
   });
 }
+
+test("xfs: a metadata directory is named, and read by its number", async () => {
+  const image = fixtures("xfs")
+    .find(({ name }) => name === DIRTY)!
+    .image();
+  const view = viewOf(image);
+  view.setUint32(216, view.getUint32(216) | 0x100);
+  // Its root: here any directory will do.
+  const grub = (await open(await xfs.open(bufferDevice(image), { checksums: "ignore" }), "/boot/grub")).stat.ino;
+  view.setBigUint64(264, BigInt(grub));
+  view.setUint32(224, 0);
+  view.setUint32(224, crc32c(image.subarray(0, 512)), true);
+  const fs = await xfs.open(bufferDevice(image), { checksums: "require" });
+  expect(fs.features).toContain("METADIR");
+  let files = 0;
+  for await (const { error } of walkAll(fs)) {
+    expect(error).toBeUndefined();
+    files += 1;
+  }
+  expect(files).toBe(5);
+  expect((await fs.inode(grub)).stat.type).toBe("dir");
+});

@@ -165,6 +165,25 @@ describe("groups that overflow", () => {
   });
 });
 
+describe("the inode index, asked about a number that leads to no inode", () => {
+  const AGI = 1024;
+  const root = viewOf(tiny).getUint32(AGI + 20) * 4096;
+  test.each([
+    ["sound", 0, 0, "not-found"],
+    ["another magic of the header", AGI, 1, "corrupt"],
+    ["no levels", AGI + 24, 0, "corrupt"],
+    ["more levels than there can be", AGI + 24, 0xffff_ffff, "corrupt"],
+    ["a level too many", AGI + 24, 2, "corrupt"],
+    ["a root past the group", AGI + 20, 0xffff_ffff, "corrupt"],
+    ["another magic of the root", root, 1, "corrupt"],
+    ["more records than fit", root + 4, 0xffff, "corrupt"],
+  ] as const)("%s", async (_, at, value, code) => {
+    const changed = edited(tiny, (view) => at > 0 && view.setUint32(at, value));
+    const error = await rejection((await xfs.open(bufferDevice(changed))).inode(8000));
+    expect(error).toMatchObject({ code, format: "xfs", structure: "xfs_dinode", offset: 8000 * 512 });
+  });
+});
+
 /** A volume, one of its files, and where that lies. All volumes here have a single group: fsBlocks are blocks. */
 async function locate(image: Uint8Array, path: string, options: OpenOptions = {}) {
   const log = new FindingLog();

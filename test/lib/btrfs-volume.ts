@@ -86,7 +86,9 @@ export async function checkVolume(
 ): Promise<readonly string[]> {
   return withOpened(volume.images, options, async ({ fs, devices, findings }) => {
     const { uuid, label, entries } = volume;
-    for (const one of conformanceCases({ kind: "btrfs", label, uuid, entries }, { devices, sha256 })) {
+    const expected = { kind: "btrfs", label, uuid, entries };
+    const isDegraded = fs.devices.some(({ index }) => index === undefined);
+    for (const one of conformanceCases(expected, { devices, sha256, isDegraded })) {
       if (one.name === skip) continue;
       try {
         await one.run(fs);

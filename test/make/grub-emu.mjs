@@ -13,7 +13,7 @@
  * are not compared: drivers and terminals differ between platforms).
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -224,20 +224,20 @@ function attempt(text) {
   return lines(end < 0 ? rest : rest.slice(0, end)).filter((line) => !line.startsWith("Press any key to continue"));
 }
 
-/** Runs one case under GRUB. */
-export function recordCase(one) {
+/** Runs one case under GRUB; with `boots`, once more for each of its menu entries, which takes some seconds each. */
+export function recordCase(one, { boots = true } = {}) {
   const base = mkdtempSync(join(tmpdir(), "grub-emu-"));
   try {
     const { volumes, disks } = makeDisks(one, base);
+    // save_env really writes: each run gets the disks as they were made.
+    for (const image of disks.values()) copyFileSync(image, `${image}.made`);
     const root = volumes[0];
-    const seconds = /fallback/.test(Object.values(one.files).join("")) ? 8 : 1.5;
-    const run = (wrapper, keys = "") =>
-      runGrub(
-        base,
-        `${PRELUDE}set root=${root}\nset prefix=(${root})/boot/grub\nsource (${root})/case.cfg\n${wrapper}`,
-        keys,
-        seconds,
-      );
+    const seconds = /fallback/.test(Object.values(one.files).join("")) ? 10 : 4;
+    const run = (wrapper, keys = "") => {
+      for (const image of disks.values()) copyFileSync(`${image}.made`, image);
+      const cfg = `${PRELUDE}set root=${root}\nset prefix=(${root})/boot/grub\nsource (${root})/case.cfg\n${wrapper}`;
+      return runGrub(base, cfg, keys, seconds);
+    };
     const script = run(`echo\necho ${MARK}VARIABLES\nset\nexit\n`);
     const mark = script.search(new RegExp(`^${MARK}VARIABLES$`, "m"));
     const [before, after] = mark < 0 ? [script, ""] : [script.slice(0, mark), script.slice(mark)];
@@ -260,7 +260,8 @@ export function recordCase(one) {
       variables,
       ended: mark >= 0,
     };
-    if (!recorded.ended || !/menuentry|submenu|title|label/i.test(Object.values(one.files).join(""))) return recorded;
+    if (!boots || !recorded.ended || !/menuentry|submenu|title|label/i.test(Object.values(one.files).join("")))
+      return recorded;
     // A key for each wait after an error; the menu takes no notice of the rest.
     const keys = "xxxxxxxxcexit\nexit\n";
     const boot = (choice) => {

@@ -16,5 +16,7 @@ export function formatGuid(data: Uint8Array): string {
 
 /** Whether all bytes are zero: an unset UUID, an unused entry. */
 export function isZero(data: Uint8Array): boolean {
-  return data.every((byte) => byte === 0);
+  // Not every(): whole sparse files pass through here, and a call for each byte costs ten times the loop.
+  for (let at = 0; at < data.length; at += 1) if (data[at] !== 0) return false;
+  return true;
 }

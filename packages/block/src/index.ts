@@ -21,7 +21,7 @@ export {
   type Severity,
 } from "./finding.js";
 export { formatGuid, formatUuid, isZero } from "./guid.js";
-export { clipRuns, type Mapping, mappedDevice, type Run, runsDevice } from "./mapped.js";
+export { type Mapping, mappedDevice, type Run, runsDevice } from "./mapped.js";
 export { abortable, type CachedDevice, cachedDevice, type PageCacheOptions } from "./page-cache.js";
 export { sliceDevice } from "./slice.js";
 export { blobDevice } from "./source/blob.js";

@@ -103,7 +103,7 @@ export function runsDevice(runs: readonly Run[], options: { readonly sectorSize?
 }
 
 /** The part of `runs` that lies `skip` bytes in and is at most `length` bytes long. */
-export function clipRuns(runs: readonly Run[], skip: number, length: number): Run[] {
+function clipRuns(runs: readonly Run[], skip: number, length: number): Run[] {
   const clipped: Run[] = [];
   let before = skip;
   let left = length;

@@ -207,7 +207,9 @@ export function inspectDevices(
       const gone = lost.get(item.devid) ?? [];
       const name = `device ${item.devid} (${uuid}) was not given`;
       const message =
-        gone.length === 0 ? `${name}; the others hold all of it` : `${name}; it alone holds ${describe(gone)}`;
+        gone.length === 0
+          ? `${name}; the others hold all of it`
+          : `${name}; without it, parts of ${describe(gone)} cannot be read`;
       report?.(finding(gone.length === 0 ? BTRFS_MEMBER_MISSING : BTRFS_MEMBER_NEEDED, message, { format: "btrfs" }));
     } else if (member.device.size < item.totalBytes) {
       const message = `device ${item.devid} has ${member.device.size} bytes, the volume uses ${item.totalBytes} of it`;

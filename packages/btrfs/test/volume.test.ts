@@ -56,9 +56,13 @@ describe("reading", () => {
     await expect(volumeOf("raid5", 3, 4 * KIB64, [0, 2]).read(0, 1, onBad, undefined)).rejects.toMatchObject({
       code: "io",
     });
-    expect(
-      volumeOf("raid6", 4, 4 * KIB64, [0, 2]).isReadable(volumeOf("raid6", 4, 4 * KIB64).chunkMap.chunks[0]!),
-    ).toBe(false);
+    for (const [missing, isReadable] of [
+      [[0, 2], true],
+      [[0, 1, 2], false],
+    ] as const) {
+      const volume = volumeOf("raid6", 4, 4 * KIB64, missing);
+      expect(volume.isReadable(volume.chunkMap.chunks[0]!)).toBe(isReadable);
+    }
   });
 
   it("a device of the same number in another volume is not taken", () => {

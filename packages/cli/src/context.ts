@@ -1,7 +1,7 @@
 import { EXIT, type ExitCode } from "./exit.js";
 import { type Guest, openGuest } from "./guest.js";
 import { type Limits, parseLimits, Watch } from "./limits.js";
-import { Output } from "./output/output.js";
+import { imageErrorOnly, Output } from "./output/output.js";
 import { formatBytes } from "./output/table.js";
 import type { Options } from "./verbs.js";
 
@@ -12,6 +12,8 @@ export interface Context {
   readonly watch: Watch;
   /** Opens the images of the command line. They are closed when the verb ends. */
   open(images: readonly string[], options: Options): Promise<Guest>;
+  /** Whether the guest of these images has a file of this path; to tell a path from an image. Says nothing. */
+  guestHas(images: readonly string[], path: string, options: Options): Promise<boolean>;
   /** Ends the answer: findings and statistics are shown, and damage that was met turns the exit code into 4. */
   finish(code: ExitCode): Promise<ExitCode>;
   close(): Promise<void>;
@@ -35,6 +37,20 @@ export function makeContext(options: Options): Context {
       const guest = await openGuest(images, verbOptions, { out, limits, watch });
       guests.push(guest);
       return guest;
+    },
+    async guestHas(images, path, verbOptions) {
+      const silent = new Output({ json: false, quiet: true, verbose: false, color: "never" });
+      // The names given are for all images, and here are some.
+      const guest = await openGuest(images, { ...verbOptions, as: undefined }, { out: silent, limits, watch });
+      try {
+        await guest.place(path, { followLast: false });
+        return true;
+      } catch (cause) {
+        if (watch.ended(imageErrorOnly(cause))) throw cause;
+        return false;
+      } finally {
+        await guest.close();
+      }
     },
     async finish(code) {
       await out.flush();

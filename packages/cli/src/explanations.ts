@@ -5,6 +5,7 @@ import { EXT_FINDINGS } from "@guestprobe/ext";
 import { GRUB_SEARCH_FINDINGS } from "@guestprobe/grub";
 import { IMAGE_FINDINGS } from "@guestprobe/image";
 import { PARTITION_FINDINGS } from "@guestprobe/partition";
+import { SQUASHFS_FINDINGS } from "@guestprobe/squashfs";
 import { AMBIGUOUS_FILE_SYSTEM } from "@guestprobe/vfs";
 import { XFS_FINDINGS } from "@guestprobe/xfs";
 import { NOTHING_RECOGNISED } from "./commands/inspect.js";
@@ -120,6 +121,7 @@ export const EXPLANATIONS: ReadonlyMap<string, FindingKind> = new Map(
     ...EXT_FINDINGS,
     ...XFS_FINDINGS,
     ...BTRFS_FINDINGS,
+    ...SQUASHFS_FINDINGS,
     ...GRUB_SEARCH_FINDINGS,
     ...BOOT_FINDINGS,
   ].map((each) => [each.code, each]),

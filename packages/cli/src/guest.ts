@@ -95,6 +95,7 @@ interface Surroundings {
 export async function openGuest(images: readonly string[], options: Options, around: Surroundings): Promise<Guest> {
   if (options.xl !== undefined) return openXlGuest(images, options, around);
   if (images.length === 0) throw new UsageError("no IMAGE is given");
+  if (images.includes("")) throw new UsageError("the name of an IMAGE is empty");
   const names = nameDisks(images.length, options.as as string | undefined);
   return openDisks(
     images.map((image, index) => ({ image, name: names[index]!, options })),
@@ -161,7 +162,7 @@ async function openDisk(
   } catch (cause) {
     const error = imageErrorOnly(cause);
     // A host that fails or a limit ends the run; a damaged container only its own disk, when there are others.
-    if (count === 1 || error.code === "io" || error.code === "limit") throw error;
+    if (count === 1 || error.code === "io" || watch.ended(error)) throw error;
     report(findingFromError(error));
   }
   const device = cachedDevice(container?.device ?? bufferDevice(new Uint8Array(0)), { budget });
@@ -179,7 +180,7 @@ function makeGuest(
   files: readonly FileDevice[],
   realtime: BlockDevice | undefined,
   options: Options,
-  { out }: Surroundings,
+  { out, watch }: Surroundings,
 ): Guest {
   const volumes = disks.flatMap(volumesOf);
   const opened = new Map<Volume, Promise<FileSystem | undefined>>();
@@ -199,7 +200,7 @@ function makeGuest(
       });
     } catch (cause) {
       const error = imageErrorOnly(cause);
-      if (error.code === "limit") throw error;
+      if (watch.ended(error)) throw error;
       failures.set(volume, error);
       report(findingFromError(error));
       return undefined;
@@ -232,7 +233,7 @@ function makeGuest(
   };
   return {
     ...guest,
-    place: (path, walk) => findPlace(guest, path, { policy: LINUX_WALK, ...walk }, out),
+    place: (path, walk) => findPlace(guest, path, { policy: LINUX_WALK, ...walk }, { out, watch }),
     async close() {
       await Promise.all(files.map((file) => file.close()));
     },

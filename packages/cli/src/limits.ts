@@ -10,6 +10,8 @@ export interface Limits {
   readonly time: number | undefined;
   /** Files and directories visited. */
   readonly entries: number;
+  /** Bytes of the largest file whose content is read; undefined for what its volume makes likely. */
+  readonly file: number | undefined;
 }
 
 const SIZES: Record<string, number> = { "": 1, K: 1024, M: 1 << 20, G: 1 << 30, T: 1024 * (1 << 30) };
@@ -43,7 +45,8 @@ export function parseLimits(options: Options): Limits {
     if (match === null) throw new UsageError(`--limit-time: "${options.limitTime}" is not a time`, ["30s", "5m"]);
     time = Number(match[1]) * (TIMES[match[2]!] ?? 1000);
   }
-  return { memory, time, entries };
+  const file = options.limitFile === undefined ? undefined : parseSize(String(options.limitFile), "--limit-file");
+  return { memory, time, entries, file };
 }
 
 /** How often memory is looked at: asking the system costs some microseconds. */
@@ -58,29 +61,47 @@ export class Watch {
   readonly #start = performance.now();
   #calls = 0;
   #entries = 0;
+  #over: ImageError | undefined;
 
   constructor(limits: Limits) {
     this.#limits = limits;
   }
 
-  /** @throws ImageError `limit` */
+  /** The limit that ended the run. */
+  get over(): ImageError | undefined {
+    return this.#over;
+  }
+
+  /**
+   * Whether this error says that the run is over. A reader's own limits, which a hostile file can reach, have the same
+   * code and end nothing but the work on that file.
+   */
+  ended(error: unknown): boolean {
+    return this.#over !== undefined && error === this.#over;
+  }
+
+  /** @throws ImageError `limit`, the same one ever after. */
   check(): void {
+    if (this.#over !== undefined) throw this.#over;
     const { time, memory } = this.#limits;
     if (time !== undefined && performance.now() - this.#start > time) {
-      throw new ImageError("limit", `the time limit of ${time / 1000} s is over`);
+      this.#end(`the time limit of ${time / 1000} s is over`);
     }
     this.#calls += 1;
     if (this.#calls % MEMORY_EVERY === 0 && process.memoryUsage.rss() > memory) {
-      throw new ImageError("limit", `the memory limit of ${memory} bytes is reached`);
+      this.#end(`the memory limit of ${memory} bytes is reached`);
     }
+  }
+
+  #end(message: string): never {
+    this.#over = new ImageError("limit", message);
+    throw this.#over;
   }
 
   /** Counts one file or directory that was visited. Throws ImageError `limit`. */
   countEntry(): void {
     this.#entries += 1;
-    if (this.#entries > this.#limits.entries) {
-      throw new ImageError("limit", `more than ${this.#limits.entries} entries`);
-    }
+    if (this.#entries > this.#limits.entries) this.#end(`more than ${this.#limits.entries} entries`);
     this.check();
   }
 

@@ -1,8 +1,10 @@
 import { ImageError } from "@guestprobe/block";
 import { diskByHandle, parseDeviceName } from "@guestprobe/grub";
-import { type FileSystem, type ResolveOptions, resolve } from "@guestprobe/vfs";
+import { type FileSystem, type Resolved, type ResolveOptions, resolve } from "@guestprobe/vfs";
 import { UsageError } from "./exit.js";
 import type { Disk, Place, Volume } from "./guest.js";
+import type { Watch } from "./limits.js";
+import { unescapeGuestText } from "./output/escape.js";
 import { imageErrorOnly, type Output } from "./output/output.js";
 
 export interface Volumes {
@@ -14,6 +16,11 @@ export interface Volumes {
   failure(volume: Volume): ImageError | undefined;
 }
 
+interface Surroundings {
+  readonly out: Output;
+  readonly watch: Watch;
+}
+
 /** "(DEVICE)/path" in its two parts. */
 const WITH_DEVICE = /^\(((?:[^()\\]|\\.)*)\)(.*)$/s;
 
@@ -22,9 +29,14 @@ const WITH_DEVICE = /^\(((?:[^()\\]|\\.)*)\)(.*)$/s;
  *
  * @throws ImageError `not-found`, and what a path walk throws; UsageError for a device that is not there.
  */
-export async function findPlace(guest: Volumes, text: string, walk: ResolveOptions, out: Output): Promise<Place> {
+export async function findPlace(
+  guest: Volumes,
+  text: string,
+  walk: ResolveOptions,
+  around: Surroundings,
+): Promise<Place> {
   const match = WITH_DEVICE.exec(text);
-  if (match === null) return findOnAny(guest, text, walk, out);
+  if (match === null) return findOnAny(guest, text, walk, around);
   const volume = findVolume(guest, match[1]!);
   const path = match[2] === "" ? "/" : match[2]!;
   if (!path.startsWith("/")) throw new UsageError(`the path in "${text}" does not begin with "/"`);
@@ -35,12 +47,27 @@ export async function findPlace(guest: Volumes, text: string, walk: ResolveOptio
       new ImageError("unsupported", `(${volume.device}) holds no file system that this tool reads`)
     );
   }
-  const found = await resolve(fs, path, walk);
+  const found = await resolveTyped(fs, path, walk);
   if (found === undefined) throw new ImageError("not-found", `(${volume.device})${path}: no such file or directory`);
   return { volume, fs, ...found };
 }
 
-async function findOnAny(guest: Volumes, path: string, walk: ResolveOptions, out: Output): Promise<Place> {
+/**
+ * A name that is not UTF-8 cannot be typed on every system, nor can a line break: it is understood in the form in which
+ * this program prints it, when there is no file whose name really has those backslashes.
+ */
+async function resolveTyped(fs: FileSystem, path: string, walk: ResolveOptions): Promise<Resolved | undefined> {
+  const found = await resolve(fs, path, walk);
+  if (found !== undefined || !path.includes("\\")) return found;
+  return resolve(fs, unescapeGuestText(path), walk);
+}
+
+async function findOnAny(
+  guest: Volumes,
+  path: string,
+  walk: ResolveOptions,
+  { out, watch }: Surroundings,
+): Promise<Place> {
   if (!path.startsWith("/")) throw new UsageError(`"${path}" begins neither with "/" nor with "(DEVICE)"`);
   let failure: ImageError | undefined;
   let volumes = 0;
@@ -51,13 +78,13 @@ async function findOnAny(guest: Volumes, path: string, walk: ResolveOptions, out
     if (fs === undefined) continue;
     volumes += 1;
     try {
-      const found = await resolve(fs, path, walk);
+      const found = await resolveTyped(fs, path, walk);
       if (found === undefined) continue;
       if (order.length > 1) out.remark(`${path} is taken from (${volume.device})`);
       return { volume, fs, ...found };
     } catch (cause) {
       const error = imageErrorOnly(cause);
-      if (error.code === "limit") throw error;
+      if (watch.ended(error)) throw error;
       failure ??= error;
     }
   }

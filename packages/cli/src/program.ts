@@ -11,7 +11,7 @@ export interface Invocation {
 }
 
 const HEAD = `Examples:
-  guestprobe guest.img                           what is on the disk, and what would boot from it
+  guestprobe guest.img                           what is on the disk: partitions, volumes, boot files
   guestprobe search guest.img                    where GRUB would find the boot files
   guestprobe cat guest.img /boot/grub/grub.cfg   one file of the guest
 `;
@@ -85,22 +85,33 @@ const TAKES_VALUE = new Set(
 export function putVerbFirst(argv: readonly string[], isFile: (word: string) => boolean): string[] {
   for (let at = 0; at < argv.length; at += 1) {
     const word = argv[at]!;
-    if (word === "--") break;
+    // No verb can come any more: what follows are images.
+    if (word === "--") return ["inspect", ...argv];
     if (word.startsWith("-") && word !== "-") {
       if (TAKES_VALUE.has(word)) at += 1;
       continue;
     }
-    if (word === "help" || VERBS.some((verb) => verb.name === word)) {
-      return [word, ...argv.slice(0, at), ...argv.slice(at + 1)];
-    }
+    if (word === "help") return helpOf(argv.slice(at + 1).find((next) => !next.startsWith("-")));
+    if (isVerb(word)) return [word, ...argv.slice(0, at), ...argv.slice(at + 1)];
     if (isFile(word) || /[./\\]/.test(word)) return ["inspect", ...argv];
-    const near = nearest(
-      word,
-      VERBS.map((verb) => verb.name),
-    );
-    throw new UsageError(`"${word}" is neither a verb nor a file`, [
-      near === undefined ? "guestprobe --help" : `guestprobe ${near} ...`,
-    ]);
+    throw new UsageError(`"${word}" is neither a verb nor a file`, [nearestVerb(word, (near) => `${near} ...`)]);
   }
-  return [...argv];
+  // Options alone: those of the program itself, or of an inspection that has no image.
+  return argv.some((word) => OF_PROGRAM.has(word)) ? [...argv] : ["inspect", ...argv];
+}
+
+const OF_PROGRAM = new Set(["-h", "--help", "-V", "--version"]);
+const isVerb = (word: string): boolean => VERBS.some((verb) => verb.name === word);
+
+function helpOf(verb: string | undefined): string[] {
+  if (verb === undefined) return ["--help"];
+  if (isVerb(verb)) return [verb, "--help"];
+  throw new UsageError(`"${verb}" is no verb`, [nearestVerb(verb, (near) => `help ${near}`)]);
+}
+
+/** The step to take after a mistyped verb. An empty word is near to nothing. */
+function nearestVerb(word: string, step: (near: string) => string): string {
+  const names = VERBS.map((verb) => verb.name);
+  const near = word === "" ? undefined : nearest(word, names);
+  return `guestprobe ${near === undefined ? "--help" : step(near)}`;
 }

@@ -1,6 +1,6 @@
-import { statSync } from "node:fs";
 import { isImageError } from "@guestprobe/block";
 import { CommanderError } from "commander";
+import { isOnHost } from "./arguments.js";
 import { makeContext } from "./context.js";
 import { EXIT, type ExitCode, exitCodeOf, UsageError } from "./exit.js";
 import { escapeGuestText } from "./output/escape.js";
@@ -10,6 +10,7 @@ import { buildProgram, type Invocation, putVerbFirst } from "./program.js";
 /** Runs one command line and answers its exit code. Nothing that an image holds makes it throw. */
 export async function run(argv: readonly string[]): Promise<ExitCode> {
   let invocation: Invocation | undefined;
+  let words: readonly string[] = [];
   try {
     const program = buildProgram((chosen) => {
       invocation = chosen;
@@ -18,12 +19,12 @@ export async function run(argv: readonly string[]): Promise<ExitCode> {
       program.outputHelp({ error: true });
       return EXIT.usage;
     }
-    const words = putVerbFirst(argv, (word) => statSync(word, { throwIfNoEntry: false }) !== undefined);
+    words = putVerbFirst(argv, isOnHost);
     await program.parseAsync(words, { from: "user" });
   } catch (error) {
     // Help and version arrive as errors whose exit code is 0.
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.yes;
-    return complain(error);
+    return complain(error, words[0]);
   }
   if (invocation === undefined) return EXIT.usage;
   try {
@@ -39,7 +40,12 @@ async function runVerb({ verb, words, options }: Invocation): Promise<ExitCode> 
   const context = makeContext(options);
   try {
     const work = await verb.load();
-    return await context.finish(await work(context, words, options));
+    const code = await work(context, words, options);
+    // A limit may pass for a miss on the way: GRUB's search takes every error for one.
+    const { over } = context.watch;
+    const ended = await context.finish(over === undefined ? code : exitCodeOf(over));
+    if (over !== undefined) complain(over);
+    return ended;
   } catch (error) {
     if (!isImageError(error)) throw error;
     // What was answered until then is kept, and the findings may say why it ended.
@@ -58,8 +64,11 @@ async function runVerb({ verb, words, options }: Invocation): Promise<ExitCode> 
 function complain(error: unknown, verb?: string): ExitCode {
   const say = (text: string): void => void process.stderr.write(`guestprobe: ${escapeGuestText(text)}\n`);
   if (error instanceof CommanderError) {
-    say(error.message.replace(/^error: /, ""));
-    say("try: guestprobe --help");
+    // "error: unknown option '--lng'\n(Did you mean --long?)"
+    const [message = "", meant] = error.message.replace(/^error: /, "").split("\n(Did you mean ");
+    say(message);
+    const next = meant?.replace(/\?\)$/, "") ?? `guestprobe ${verb === undefined ? "" : `${verb} `}--help`;
+    process.stderr.write(`  try: ${escapeGuestText(next)}\n`);
     return EXIT.usage;
   }
   if (error instanceof UsageError) {

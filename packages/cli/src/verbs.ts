@@ -83,6 +83,12 @@ const FS_OPTIONS: readonly OptionSpec[] = [
   { flags: "--rt <file>", description: "the realtime device of an XFS volume" },
 ];
 
+/** Of the verbs that read whole files. */
+const LIMIT_FILE: OptionSpec = {
+  flags: "--limit-file <size>",
+  description: "largest file whose content is read (default 64G, or 16 times its volume if that is more)",
+};
+
 /** Options of the verbs that run GRUB's language. */
 const GRUB_OPTIONS: readonly OptionSpec[] = [
   {
@@ -205,7 +211,11 @@ export const VERBS: readonly Verb[] = [
     name: "cat",
     summary: "writes the content of a file",
     usage: "IMAGE... PATH",
-    options: [{ flags: "--raw", description: "do not escape control bytes, even on a terminal" }, ...FS_OPTIONS],
+    options: [
+      { flags: "--raw", description: "do not escape control bytes, even on a terminal" },
+      LIMIT_FILE,
+      ...FS_OPTIONS,
+    ],
     examples: ["guestprobe cat guest.img /boot/grub/grub.cfg", "guestprobe cat guest.img /boot/vmlinuz > vmlinuz"],
     load: async () => (await import("./commands/cat.js")).cat,
   },
@@ -232,6 +242,7 @@ export const VERBS: readonly Verb[] = [
     options: [
       { flags: "--links", description: "create symbolic links (default: they are left out)" },
       { flags: "--force", description: "replace files that exist in DEST" },
+      LIMIT_FILE,
       ...FS_OPTIONS,
     ],
     examples: ["guestprobe cp guest.img /boot/grub/grub.cfg out/", "guestprobe cp guest.img /etc /boot out/"],
@@ -242,7 +253,7 @@ export const VERBS: readonly Verb[] = [
     summary: "one NDJSON line per file, with its SHA-256",
     usage: "[--no-hash] IMAGE... [PATH]",
     jsonLines: true,
-    options: [{ flags: "--no-hash", description: "leave the content unread" }, ...FS_OPTIONS],
+    options: [{ flags: "--no-hash", description: "leave the content unread" }, LIMIT_FILE, ...FS_OPTIONS],
     examples: ["guestprobe manifest guest.img > guest.ndjson", "guestprobe manifest --no-hash guest.img /boot"],
     load: async () => (await import("./commands/manifest.js")).manifest,
   },

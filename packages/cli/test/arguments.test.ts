@@ -23,19 +23,24 @@ describe("which words are images and which are paths", () => {
   test("images alone mean the root directory", () => {
     expect(imagesThenPath(["a"])).toEqual({ images: ["a"], path: "/" });
     expect(imagesThenPath([image])).toEqual({ images: [image], path: "/" });
-    expect(imagesThenPath(["a", "b"])).toEqual({ images: ["a", "b"], path: "/" });
+    expect(() => imagesThenPath(["a", "etc"])).toThrow(/begins with "\/" or/);
   });
-  test("where the path may be left out, an absolute word that is a file here is an image", () => {
-    expect(imagesThenOptionalPath(["a", image])).toEqual({ images: ["a", image], path: undefined });
-    expect(imagesThenOptionalPath(["a", "/no/such/file"])).toEqual({ images: ["a"], path: "/no/such/file" });
-    expect(imagesThenOptionalPath(["a", "(hd0)/x"])).toEqual({ images: ["a"], path: "(hd0)/x" });
+  test("where the path may be left out, an absolute word that is a file here is an image, unless the guest has it", async () => {
+    const [yes, no] = [async () => true, async () => false];
+    expect(await imagesThenOptionalPath(["a", image], no)).toEqual({ images: ["a", image], path: undefined });
+    expect(await imagesThenOptionalPath(["a", image], yes)).toEqual({ images: ["a"], path: image });
+    expect(await imagesThenOptionalPath(["a", "/absent/x"], no)).toEqual({ images: ["a"], path: "/absent/x" });
+    expect(await imagesThenOptionalPath(["a", "(hd0)/x"], no)).toEqual({ images: ["a"], path: "(hd0)/x" });
   });
-  test("cp: images, then paths, then the destination", () => {
+  test("cp: images, then paths, then the destination", async () => {
+    const [yes, no] = [async () => true, async () => false];
+    const split = imagesPathsDestination;
     const expected = { images: ["a", image], paths: ["/etc", "/boot"], destination: "out" };
-    expect(imagesPathsDestination(["a", image, "/etc", "/boot", "out"])).toEqual(expected);
-    expect(imagesPathsDestination(["a", image, "out"])).toEqual({ images: ["a"], paths: [image], destination: "out" });
-    expect(() => imagesPathsDestination(["a", "out"])).toThrow(UsageError);
-    expect(() => imagesPathsDestination(["a", "etc", "out"])).toThrow(/neither with/);
+    expect(await split(["a", image, "/etc", "/boot", "out"], no)).toEqual(expected);
+    expect(await split(["a", image, "/etc", "out"], yes)).toMatchObject({ images: ["a"], paths: [image, "/etc"] });
+    expect(await split(["a", image, "out"], no)).toEqual({ images: ["a"], paths: [image], destination: "out" });
+    await expect(split(["a", "out"], no)).rejects.toThrow(UsageError);
+    await expect(split(["a", "etc", "out"], no)).rejects.toThrow(/neither with/);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { escapeGuestText } from "../src/output/escape.js";
+import { escapeGuestText, unescapeGuestText } from "../src/output/escape.js";
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 
@@ -9,7 +9,7 @@ describe("escapeGuestText", () => {
     ["printable UTF-8 is kept", "naïve 日本", "naïve 日本"],
     ["a terminal's escape sequence", "\u001b[2J", "\\x1b[2J"],
     ["newline, tab and carriage return", "a\nb\tc\rd", "a\\x0ab\\x09c\\x0dd"],
-    ["delete and the C1 controls", "\u007f\u009b31m", "\\x7f\\x9b31m"],
+    ["delete and the C1 controls", "\u007f\u009b31m", "\\x7f\\u009b31m"],
     ["bidirectional override", "a\u202egnp.exe", "a\\u202egnp.exe"],
     ["bidirectional isolate", "\u2066x\u2069", "\\u2066x\\u2069"],
     ["zero-width space and byte order mark", "a\u200bb\ufeff", "a\\u200bb\\ufeff"],
@@ -19,10 +19,27 @@ describe("escapeGuestText", () => {
   ])("%s", (_, text, expected) => {
     expect(escapeGuestText(text)).toBe(expected);
     expect(escapeGuestText(new TextEncoder().encode(text))).toBe(expected);
+    expect(Buffer.from(unescapeGuestText(expected)).toString()).toBe(text);
   });
 
   test("invalid UTF-8 shows byte by byte, and the valid text around it is kept", () => {
     expect(escapeGuestText(bytes(0x61, 0xff, 0xc3, 0xa9, 0x80, 0x62))).toBe("a\\xffé\\x80b");
+  });
+
+  test("any bytes come back from what is written, and no two are written alike", () => {
+    const seen = new Map<string, string>();
+    const alphabet = [0x00, 0x0a, 0x41, 0x5c, 0x75, 0x78, 0x38, 0x35, 0x7f, 0x80, 0x85, 0xc2, 0xad, 0xe2, 0xae, 0xff];
+    for (const a of alphabet) {
+      for (const b of alphabet) {
+        for (const c of alphabet) {
+          const data = bytes(a, b, c);
+          const text = escapeGuestText(data);
+          expect([...unescapeGuestText(text)], text).toEqual([...data]);
+          expect(seen.get(text) ?? data.join(), text).toBe(data.join());
+          seen.set(text, data.join());
+        }
+      }
+    }
   });
 
   test("a sequence that is cut short at the end", () => {

@@ -104,7 +104,7 @@ export const FAST_COMMITS: FindingKind = {
 
 export const HTREE_DAMAGED: FindingKind = {
   code: "ext-htree-damaged",
-  severity: "warning",
+  severity: "error",
   title: "The index of a directory is damaged",
   explanation:
     "A directory's hash index makes no sense or does not match its checksum. Its blocks are searched one after the " +

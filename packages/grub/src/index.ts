@@ -15,6 +15,12 @@ export { GRUB_SEARCH_FINDINGS } from "./findings.js";
 export { btrfsGate } from "./gate/btrfs.js";
 export { ext2Gate, GRUB_EXT2_FEATURES, GRUB_EXT2_VERSIONS, type GrubFeature } from "./gate/ext2.js";
 export { DRIVER_ORDER, GATES } from "./gate/index.js";
+export {
+  GRUB_SQUASH4_COMPRESSORS,
+  GRUB_SQUASH4_VERSIONS,
+  type GrubCompressor,
+  squash4Gate,
+} from "./gate/squash4.js";
 export type { Gate, GateVerdict, InodeUse, OtherRoot } from "./gate/types.js";
 export {
   GRUB_XFS_INCOMPAT,

@@ -24,7 +24,12 @@ export interface ConformanceOptions {
   readonly ignore?: readonly (keyof Entry)[];
   /** Largest file whose content is read in every way, not only hashed. Default 4 MiB. */
   readonly maxThorough?: number;
+  /** A device is missing, so that some extents lie nowhere and are rebuilt. Default false. */
+  readonly isDegraded?: boolean;
 }
+
+/** Default of `ConformanceOptions.maxThorough`. */
+const MAX_THOROUGH = 4 << 20;
 
 /** One requirement that every reader meets. `run` throws an Error that says what differs. */
 export interface ConformanceCase {
@@ -34,7 +39,7 @@ export interface ConformanceCase {
 
 /** The suite that every file-system package runs on each of its fixtures. */
 export function conformanceCases(expected: ExpectedVolume, options: ConformanceOptions): readonly ConformanceCase[] {
-  const { maxThorough = 4 << 20 } = options;
+  const { maxThorough = MAX_THOROUGH } = options;
   const key = (entry: Partial<Entry>): string => entry.pathHex ?? entry.path ?? "";
   return [
     {
@@ -105,7 +110,7 @@ export function conformanceCases(expected: ExpectedVolume, options: ConformanceO
       async run(fs) {
         for await (const { path, inode } of walkAll(fs)) {
           if (inode?.stat.type !== "file") continue;
-          await checkExtents(show(path), inode, options.devices, maxThorough);
+          await checkExtents(show(path), inode, options);
         }
       },
     },
@@ -214,8 +219,7 @@ async function checkReads(path: string, inode: Inode): Promise<void> {
 async function checkExtents(
   path: string,
   inode: Inode,
-  devices: readonly BlockDevice[],
-  maxThorough: number,
+  { devices, maxThorough = MAX_THOROUGH, isDegraded = false }: ConformanceOptions,
 ): Promise<void> {
   let end = 0;
   let checked = 0;
@@ -224,7 +228,7 @@ async function checkExtents(
       same(`${path}: start of the extent after byte ${end}`, extent.logical, end);
       if (extent.length <= 0) throw new Error(`${path}: an extent of ${extent.length} bytes at byte ${end}`);
       end = extent.logical + extent.length;
-      const isStored = extent.kind === "data" || extent.kind === "encoded";
+      const isStored = !isDegraded && (extent.kind === "data" || extent.kind === "encoded");
       if (isStored && extent.physical === undefined) {
         throw new Error(`${path}: the ${extent.kind} at ${extent.logical} lies nowhere`);
       }

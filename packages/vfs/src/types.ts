@@ -55,7 +55,7 @@ export interface Extent {
   readonly logical: number;
   /** Bytes of the file. */
   readonly length: number;
-  /** Bytes from the start of the device; undefined for holes. */
+  /** Bytes from the start of the device; undefined for holes, and for what is rebuilt since its device is missing. */
   readonly physical: number | undefined;
   /** Which device of a volume that has several; the first is 0. */
   readonly device?: number;

@@ -1,14 +1,8 @@
 import { type BlockDevice, isImageError, readUpTo } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import { hasGoodCrc } from "./context.js";
-import {
-  XFS_AGF_MAGIC,
-  XFS_AGI_MAGIC,
-  XFS_SB_CRC_OFF,
-  XFS_SB_MAGIC,
-  xfs_ag_header,
-  xfs_dsb,
-} from "./layout/superblock.js";
+import { XFS_AGI_MAGIC } from "./layout/inode.js";
+import { XFS_AGF_MAGIC, XFS_SB_CRC_OFF, XFS_SB_MAGIC, xfs_ag_header, xfs_dsb } from "./layout/superblock.js";
 import { decodeSuperblock, type Superblock } from "./superblock.js";
 
 /** Bytes read to look at a superblock: more than its fields take, and the smallest sector. */

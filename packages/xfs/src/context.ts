@@ -7,6 +7,7 @@ import {
   type Report,
   throwIfAborted,
 } from "@guestprobe/block";
+import { viewOf } from "@guestprobe/block/struct";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import { XFS_BAD_CHECKSUM, XFS_FOREIGN_BLOCK } from "./findings.js";
 import type { Superblock } from "./superblock.js";
@@ -63,8 +64,8 @@ export interface SelfDescription {
   readonly uuid: number;
   /** The daddr at which it lies. */
   readonly blkno?: number;
-  /** An inode number: the inode's own, or that of the file which the block belongs to. */
-  readonly owner: { readonly field: number; readonly ino: number };
+  /** An inode's number in 64 bits: the inode's own, or that of the file which the block belongs to; or a group's in 32. */
+  readonly owner: { readonly field: number; readonly ino: number } | { readonly field: number; readonly group: number };
 }
 
 const FOUR_ZEROS = new Uint8Array(4);
@@ -87,7 +88,8 @@ export function hasGoodCrc(data: Uint8Array, field: number): boolean {
 export function checkSelf(ctx: XfsContext, data: Uint8Array, at: number, self: SelfDescription): void {
   if (ctx.sb.version !== 5 || ctx.checksums === "ignore") return;
   const { structure, owner } = self;
-  if (self.blkno !== undefined && ctx.described.has(at, owner.ino)) return;
+  const ownerNumber = "ino" in owner ? owner.ino : owner.group;
+  if (self.blkno !== undefined && ctx.described.has(at, ownerNumber)) return;
   if (!hasGoodCrc(data, self.crc)) {
     const message = "the checksum does not match";
     const place = { format: "xfs", structure, offset: at };
@@ -96,7 +98,7 @@ export function checkSelf(ctx: XfsContext, data: Uint8Array, at: number, self: S
   }
   const foreign = whatIsForeign(ctx.sb, data, at, self);
   if (foreign === undefined) {
-    if (self.blkno !== undefined) ctx.described.add(at, owner.ino);
+    if (self.blkno !== undefined) ctx.described.add(at, ownerNumber);
     return;
   }
   const place = { format: "xfs", structure, offset: at + foreign.field };
@@ -116,8 +118,13 @@ function whatIsForeign(
   if (self.blkno !== undefined && !holds(data, self.blkno, at / 512)) {
     return { field: self.blkno, message: `the block does not say that it is block ${at / 512}` };
   }
-  if (!holds(data, self.owner.field, self.owner.ino)) {
-    return { field: self.owner.field, message: `the block does not say that it belongs to inode ${self.owner.ino}` };
+  const { owner } = self;
+  if ("group" in owner) {
+    if (viewOf(data).getUint32(owner.field) === owner.group) return undefined;
+    return { field: owner.field, message: `the block does not say that it belongs to group ${owner.group}` };
+  }
+  if (!holds(data, owner.field, owner.ino)) {
+    return { field: owner.field, message: `the block does not say that it belongs to inode ${owner.ino}` };
   }
   return undefined;
 }

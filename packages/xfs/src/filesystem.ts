@@ -14,6 +14,7 @@ import { xfsFeatureNames } from "./features.js";
 import { XFS_BACKUP_SUPERBLOCK, XFS_BAD_CHECKSUM, XFS_NEEDS_REPAIR, XFS_TRUNCATED } from "./findings.js";
 import { rootInode } from "./geometry.js";
 import { loadInode } from "./inode.js";
+import { isInodeAllocated } from "./inode-index.js";
 import { XFS_SB_CRC_OFF } from "./layout/superblock.js";
 import { readLogState, reportLogState } from "./log.js";
 import { decodeSuperblock, type Superblock } from "./superblock.js";
@@ -69,8 +70,20 @@ async function openXfs(device: BlockDevice, options: OpenOptions = {}): Promise<
         offset: root.offset,
       });
     },
-    inode: (ino, abort): Promise<Inode> => loadInode(ctx, ino, abort),
+    inode: (ino, abort) => inodeByNumber(ctx, ino, abort),
   };
+}
+
+/** An inode whether or not a name leads to it: what the inode index says is not in use is not taken for damage. */
+async function inodeByNumber(ctx: XfsContext, ino: number, signal: AbortSignal | undefined): Promise<Inode> {
+  try {
+    return await loadInode(ctx, ino, signal);
+  } catch (error) {
+    if (!isImageError(error, "corrupt") || error.field !== "di_magic") throw error;
+    if ((await isInodeAllocated(ctx, ino, signal)) !== false) throw error;
+    const { format, structure, offset } = error;
+    throw new ImageError("not-found", `inode ${ino} is not in use`, { format, structure, offset, cause: error });
+  }
 }
 
 /**

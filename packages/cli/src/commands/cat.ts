@@ -1,6 +1,6 @@
 import { ImageError } from "@guestprobe/block";
-import { filePieces } from "@guestprobe/vfs";
 import { imagesThenPath } from "../arguments.js";
+import { contentOf } from "../content.js";
 import { EXIT, UsageError } from "../exit.js";
 import { escapeGuestText } from "../output/escape.js";
 import type { Run } from "../verbs.js";
@@ -15,12 +15,16 @@ export const cat: Run = async (context, words, options) => {
     ]);
   }
   const guest = await context.open(images, options);
-  const { inode } = await guest.place(path);
-  if (inode.stat.type === "dir") throw new ImageError("is-a-directory", `${path} is a directory`);
+  const { volume, inode } = await guest.place(path);
+  const { type } = inode.stat;
+  if (type === "dir") throw new ImageError("is-a-directory", `${path} is a directory`);
+  if (type !== "file") {
+    out.error(`${path} has no content: its type is ${type}`);
+    return EXIT.no;
+  }
   // On a terminal a guest's file could recolour, retitle or type: what is written there is made harmless.
   const harmless = out.isTerminal && options.raw !== true;
-  for await (const piece of filePieces(inode)) {
-    context.watch.check();
+  for await (const piece of contentOf(context, volume, inode)) {
     out.bytes(harmless ? Buffer.from(escapeLines(piece)) : piece);
     await out.pace();
   }

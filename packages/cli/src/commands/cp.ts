@@ -1,14 +1,21 @@
+import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, lstat, mkdir, open, rename, stat, symlink, unlink, utimes } from "node:fs/promises";
-import { findingFromError, ImageError } from "@guestprobe/block";
-import { filePieces, type Inode, walk } from "@guestprobe/vfs";
+import { decodeText, findingFromError, ImageError, isZero } from "@guestprobe/block";
+import { type Inode, walk } from "@guestprobe/vfs";
 import { imagesPathsDestination } from "../arguments.js";
+import { checkSize, contentOf } from "../content.js";
 import type { Context } from "../context.js";
-import { EXIT, type ExitCode } from "../exit.js";
-import { escapeGuestText } from "../output/escape.js";
+import { EXIT, type ExitCode, exitCodeOf, UsageError } from "../exit.js";
+import type { Place, Volume } from "../guest.js";
 import { findingJson, imageErrorOnly } from "../output/output.js";
 import { Progress } from "../output/progress.js";
 import type { Run } from "../verbs.js";
+
+const SLASH = 0x2f;
+const BACKSLASH = 0x5c;
+/** Bytes of the smallest run of zeros that is left out: a block of most hosts. */
+const HOLE = 4096;
 
 interface CopyOptions {
   readonly links: boolean;
@@ -22,29 +29,45 @@ interface Copied {
   left: number;
 }
 
+interface Copying {
+  readonly context: Context;
+  readonly copied: Copied;
+  readonly progress: Progress;
+}
+
+/** One PATH of the command line, and where it goes. */
+interface Source {
+  readonly place: Place;
+  readonly target: Buffer;
+}
+
 export const cp: Run = async (context, words, options) => {
-  const { images, paths, destination } = imagesPathsDestination(words);
+  const { images, paths, destination } = await imagesPathsDestination(words, (before, word) =>
+    context.guestHas(before, word, options),
+  );
   const { out } = context;
   const guest = await context.open(images, options);
-  const places = [];
-  for (const path of paths) places.push(await guest.place(path));
+  const sources: Source[] = [];
+  for (const path of paths) {
+    const place = await guest.place(path);
+    const target = targetOf(path, place, destination);
+    if (sources.some((other) => other.target.equals(target))) {
+      throw new UsageError(`${show(target)} would be written twice`, ["give each its own DEST, in two commands"]);
+    }
+    sources.push({ place, target });
+  }
   await makeDirectory(destination);
   const copied: Copied = { files: 0, bytes: 0, left: 0 };
-  const progress = new Progress(out);
+  const copying = { context, copied, progress: new Progress(out) };
+  const how = { links: options.links === true, force: options.force === true };
   let code: ExitCode = EXIT.yes;
   try {
-    for (const place of places) {
-      const name = place.path.subarray(place.path.lastIndexOf(0x2f) + 1);
-      // Copying the root directory copies what is in it.
-      const target = name.length === 0 ? Buffer.from(destination) : hostPath(Buffer.from(destination), name);
-      const ended = await copyBelow(context, place.volume.device, place.inode, place.path, target, progress, copied, {
-        links: options.links === true,
-        force: options.force === true,
-      });
-      if (ended !== EXIT.yes) code = ended;
+    for (const source of sources) {
+      const ended = await copyBelow(copying, source, how);
+      if (ended > code) code = ended;
     }
   } finally {
-    progress.end();
+    copying.progress.end();
   }
   if (out.options.json) {
     out.json({ schema: "guestprobe/cp/1", ...copied, findings: out.log.findings.map(findingJson) });
@@ -58,42 +81,66 @@ export const cp: Run = async (context, words, options) => {
   return code;
 };
 
+/** As `cp` does: a link is followed, and its own name is kept. The root directory's content goes into DEST itself. */
+function targetOf(path: string, { path: real }: Place, destination: string): Buffer {
+  const last = (text: Uint8Array): Uint8Array => text.subarray(text.lastIndexOf(SLASH) + 1);
+  const typed = Buffer.from(path.replace(/\/+$/, ""));
+  const name = last(typed);
+  const isName = typed.includes(SLASH) && !["", ".", ".."].includes(Buffer.from(name).toString("latin1"));
+  const kept = isName && !name.includes(BACKSLASH) ? name : last(real);
+  return kept.length === 0 ? Buffer.from(destination) : hostPath(Buffer.from(destination), kept);
+}
+
+/** Answers the worst that happened; a file that cannot be copied becomes a finding, and the others are copied. */
 async function copyBelow(
-  context: Context,
-  device: string,
-  start: Inode,
-  path: Uint8Array,
-  target: Buffer,
-  progress: Progress,
-  copied: Copied,
+  { context, copied, progress }: Copying,
+  { place: { volume, inode: start, path }, target }: Source,
   options: CopyOptions,
 ): Promise<ExitCode> {
+  const { device } = volume;
   let code: ExitCode = EXIT.yes;
-  for await (const { path: at, inode, error } of walk(start, path, { maxEntries: context.limits.entries })) {
-    context.watch.check();
+  const tell = (error: ImageError, at: Uint8Array): void => {
+    context.out.log.report(findingFromError(error, { device, path: at }));
+    const worth = exitCodeOf(error);
+    if (worth > code) code = worth;
+  };
+  // Below a directory that could not be made nothing is written: what stands in its place may be a link to anywhere.
+  let refused: Uint8Array | undefined;
+  const walker = walk(start, path, {
+    maxEntries: Number.POSITIVE_INFINITY,
+    enter: (entry) => entry.path !== refused,
+  });
+  for await (const { path: at, inode, error } of walker) {
+    context.watch.countEntry();
     progress.step();
     if (inode === undefined || error !== undefined) {
-      if (error !== undefined) context.out.log.report(findingFromError(error, { device, path: at }));
+      if (error !== undefined) tell(error, at);
       continue;
     }
     const below = Buffer.concat([target, at.subarray(path.length === 1 ? 0 : path.length)]);
     if (!isSafe(at)) {
-      throw new ImageError("corrupt", `the name ${escapeGuestText(at)} would leave the directory it is copied to`);
+      throw new ImageError("corrupt", `the name ${decodeText(at)} would leave the directory it is copied to`);
     }
     try {
-      await copyOne(context, inode, below, copied, options);
+      await copyOne(context, volume, inode, below, copied, options);
     } catch (cause) {
       const failure = imageErrorOnly(cause);
-      if (failure.code === "limit" || failure.code === "io") throw failure;
-      context.out.log.report(findingFromError(failure, { device, path: at }));
-      code = EXIT.damaged;
+      if (context.watch.ended(failure) || isHostFull(failure)) throw failure;
+      tell(failure, at);
+      if (inode === start) return code;
+      refused = at;
     }
   }
   return code;
 }
 
+/** What no further file could be written after. */
+const isHostFull = ({ cause }: ImageError): boolean =>
+  ["ENOSPC", "EDQUOT", "EROFS"].includes((cause as NodeJS.ErrnoException | undefined)?.code ?? "");
+
 async function copyOne(
   context: Context,
+  volume: Volume,
   inode: Inode,
   to: Buffer,
   copied: Copied,
@@ -103,7 +150,7 @@ async function copyOne(
     case "dir":
       return makeDirectory(to);
     case "file":
-      await copyFile(context, inode, to, options.force);
+      await copyFile(context, volume, inode, to, options.force);
       copied.files += 1;
       copied.bytes += inode.stat.size;
       return;
@@ -146,26 +193,29 @@ async function makeDirectory(path: Buffer | string): Promise<void> {
  * Copies through a temporary name, so that a copy that fails leaves nothing under the final one. Permission bits are
  * kept but for setuid, setgid and sticky; owners are not.
  */
-async function copyFile(context: Context, inode: Inode, to: Buffer, force: boolean): Promise<void> {
+async function copyFile(context: Context, volume: Volume, inode: Inode, to: Buffer, force: boolean): Promise<void> {
+  checkSize(context, volume, inode);
   const exists = await lstat(to).then(
     () => true,
     () => false,
   );
   if (exists && !force) throw new ImageError("io", `${show(to)} exists; --force replaces it`);
-  const temporary = Buffer.concat([to, Buffer.from(`.${process.pid}.part`)]);
+  // A name of its own: with anything behind it, one of 255 bytes would be too long.
+  const folder = to.subarray(0, to.lastIndexOf(SLASH));
+  const temporary = hostPath(folder, Buffer.from(`.guestprobe-${randomUUID()}.part`));
   const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
   let file: FileHandle | undefined;
   try {
     file = await onHost(to, () =>
       open(temporary, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, (inode.stat.mode & 0o777) | 0o600),
     );
-    for await (const piece of filePieces(inode)) {
-      context.watch.check();
-      for (let at = 0; at < piece.length; ) {
-        const { bytesWritten } = await onHost(to, () => (file as FileHandle).write(piece, at));
-        at += bytesWritten;
-      }
+    let start = 0;
+    for await (const piece of contentOf(context, volume, inode)) {
+      await onHost(to, () => writeSparsely(file as FileHandle, piece, start));
+      start += piece.length;
     }
+    // What ends in a hole still has its length.
+    await onHost(to, () => (file as FileHandle).truncate(start));
     await onHost(to, () => (file as FileHandle).close());
     file = undefined;
     const seconds = (ns: bigint): number => Number(ns / 1000n) / 1e6;
@@ -180,6 +230,24 @@ async function copyFile(context: Context, inode: Inode, to: Buffer, force: boole
   }
 }
 
+/**
+ * Writes all but the blocks of zeros, which become holes: a file that is sparse in the guest, or pretends to be large,
+ * takes no more room on the host than its data.
+ */
+async function writeSparsely(file: FileHandle, piece: Uint8Array, start: number): Promise<void> {
+  const isHole = (at: number): boolean => isZero(piece.subarray(at, at + HOLE));
+  for (let from = 0; from < piece.length; ) {
+    if (isHole(from)) {
+      from += HOLE;
+      continue;
+    }
+    let to = from + HOLE;
+    while (to < piece.length && !isHole(to)) to += HOLE;
+    to = Math.min(to, piece.length);
+    while (from < to) from += (await file.write(piece, from, to - from, start + from)).bytesWritten;
+  }
+}
+
 /** Runs a step on the host's files; its failure is the host's, exit code 5. */
 async function onHost<T>(path: Buffer | string, step: () => Promise<T>): Promise<T> {
   try {
@@ -191,4 +259,5 @@ async function onHost<T>(path: Buffer | string, step: () => Promise<T>): Promise
   }
 }
 
-const show = (path: Buffer | string): string => escapeGuestText(typeof path === "string" ? path : new Uint8Array(path));
+/** For messages, which are escaped when they are shown. */
+const show = (path: Buffer | string): string => (typeof path === "string" ? path : decodeText(path));

@@ -8,7 +8,7 @@ import { escapeGuestText } from "../output/escape.js";
 import { findingJson } from "../output/output.js";
 import { Progress } from "../output/progress.js";
 import type { Options, Run } from "../verbs.js";
-import { readTarget } from "./listing.js";
+import { readTargetOrTell } from "./listing.js";
 
 const TYPES: Record<string, FileType> = {
   f: "file",
@@ -24,7 +24,8 @@ export const find: Run = async (context, words, options) => {
   const { images, path } = imagesThenPath(words);
   const wanted = matcher(options);
   const maxDepth = options.maxDepth === undefined ? Number.POSITIVE_INFINITY : Number(options.maxDepth);
-  if (!(maxDepth >= 0)) throw new UsageError(`--max-depth: "${options.maxDepth}" is no depth`);
+  if (!(maxDepth >= 0) || options.maxDepth === "")
+    throw new UsageError(`--max-depth: "${options.maxDepth}" is no depth`);
   const { out } = context;
   const guest = await context.open(images, options);
   const place = await guest.place(path, { followLast: false });
@@ -33,12 +34,12 @@ export const find: Run = async (context, words, options) => {
   const entries: (Entry & { device: string })[] = [];
   let found = 0;
   const walker = walk(place.inode, place.path, {
-    maxEntries: context.limits.entries,
+    maxEntries: Number.POSITIVE_INFINITY,
     enter: (entry) => entry.depth < maxDepth,
   });
   try {
     for await (const entry of walker) {
-      context.watch.check();
+      context.watch.countEntry();
       progress.step();
       if (entry.error !== undefined) {
         out.log.report(findingFromError(entry.error, { device, path: entry.path }));
@@ -48,7 +49,7 @@ export const find: Run = async (context, words, options) => {
       if (!wanted(entry)) continue;
       found += 1;
       if (out.options.json) {
-        const { target, error } = await readTarget(entry.inode);
+        const { target, error } = await readTargetOrTell(context, device, entry.path, entry.inode);
         entries.push({
           device,
           ...toEntry({ path: entry.path, inode: entry.inode, target, error: entry.error ?? error }),

@@ -48,7 +48,7 @@ export const inspect: Run = async (context, words, options) => {
   const guest = await context.open(words, options);
   const { out } = context;
   const found = new Map<string, Inspected>();
-  for (const volume of guest.volumes) found.set(volume.device, await inspectVolume(guest, volume, out.log.report));
+  for (const volume of guest.volumes) found.set(volume.device, await inspectVolume(context, guest, volume));
   let recognised = false;
   for (const disk of guest.disks) {
     const volumes = guest.volumes.filter((volume) => volume.disk === disk);
@@ -102,7 +102,8 @@ async function bootLine(
   return bootVerdict(view, { profile: PROFILES[0]!, dialect: grub });
 }
 
-async function inspectVolume(guest: Guest, volume: Volume, report: Report): Promise<Inspected> {
+async function inspectVolume({ out, watch }: Context, guest: Guest, volume: Volume): Promise<Inspected> {
+  const { report } = out.log;
   const isFurtherMember = await guest.isFurtherMember(volume);
   const fs = isFurtherMember ? undefined : await guest.fileSystem(volume);
   const bootFiles: string[] = [];
@@ -112,7 +113,7 @@ async function inspectVolume(guest: Guest, volume: Volume, report: Report): Prom
       if (hit?.inode.stat.type === "file") bootFiles.push(path);
     } catch (cause) {
       const error = imageErrorOnly(cause);
-      if (error.code === "limit") throw error;
+      if (watch.ended(error)) throw error;
       // A path through a file or a loop of links is no boot file, and no damage.
       if (error.code === "not-a-directory" || error.code === "symlink-loop") continue;
       report(findingFromError(error, { device: volume.device, path: encodeText(path) }));

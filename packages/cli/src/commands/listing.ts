@@ -1,4 +1,4 @@
-import { compareBytes, findingFromError, type ImageError } from "@guestprobe/block";
+import { compareBytes, findingFromError, ImageError } from "@guestprobe/block";
 import { childPath, type Inode } from "@guestprobe/vfs";
 import type { Context } from "../context.js";
 import { imageErrorOnly } from "../output/output.js";
@@ -40,10 +40,49 @@ export async function listDirectory(
     }
   } catch (cause) {
     const error = imageErrorOnly(cause);
-    if (error.code === "limit") throw error;
+    if (context.watch.ended(error)) throw error;
     tell(error, path);
   }
   return files.sort((a, b) => compareBytes(a.name, b.name));
+}
+
+/** Longest path below which a listing goes, in bytes, as a walk does: a deep tree of long names would fill a disk. */
+const MAX_PATH = 16_384;
+
+/**
+ * Which directories a listing was in. A directory has one name: one that is found again is a loop or a lie, and is told,
+ * not entered; so is one nested too deep.
+ */
+export class Entered {
+  readonly #seen = new Set<string>();
+
+  /** Whether to enter; answers true once for each directory. */
+  enter(context: Context, device: string, path: Uint8Array, inode: Inode): boolean {
+    const { offset } = inode;
+    const key = `${inode.subvolume ?? ""}:${inode.stat.ino}`;
+    let error: ImageError | undefined;
+    if (path.length > MAX_PATH) error = new ImageError("limit", "directories are nested too deep", { offset });
+    else if (this.#seen.has(key)) {
+      // What stands for a directory that Linux shows empty shares its number with others of its kind.
+      if (inode.standsFor !== undefined) return true;
+      error = new ImageError("corrupt", `directory ${inode.stat.ino} has a second name`, { offset });
+    }
+    this.#seen.add(key);
+    if (error !== undefined) context.out.log.report(findingFromError(error, { device, path }));
+    return error === undefined;
+  }
+}
+
+/** As `readTarget`, and a link that cannot be read becomes a finding. */
+export async function readTargetOrTell(
+  context: Context,
+  device: string,
+  path: Uint8Array,
+  inode: Inode | undefined,
+): Promise<{ target: Uint8Array | undefined; error: ImageError | undefined }> {
+  const link = await readTarget(inode);
+  if (link.error !== undefined) context.out.log.report(findingFromError(link.error, { device, path }));
+  return link;
 }
 
 /** The target of a symbolic link, if it is one and can be read. */

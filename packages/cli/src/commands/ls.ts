@@ -9,7 +9,7 @@ import { findingJson } from "../output/output.js";
 import { modeText, shortTimeText, sizeText } from "../output/stat-text.js";
 import { type Column, table } from "../output/table.js";
 import type { Run } from "../verbs.js";
-import { type ListedFile, listDirectory, readTarget } from "./listing.js";
+import { Entered, type ListedFile, listDirectory, readTargetOrTell } from "./listing.js";
 
 const LONG: readonly Column[] = [
   { title: "mode" },
@@ -31,14 +31,15 @@ export const ls: Run = async (context, words, options) => {
   const guest = await context.open(images, options);
   const place = await guest.place(path);
   const { out } = context;
+  const { device } = place.volume;
   const entries: (Entry & { device: string })[] = [];
   const show = async ({ path: directory, files }: Listing, header: boolean): Promise<void> => {
     if (out.options.json) {
-      for (const file of files) entries.push({ device: place.volume.device, ...(await jsonOf(directory, file)) });
+      for (const file of files) entries.push({ device, ...(await jsonOf(context, device, directory, file)) });
       return;
     }
     if (header) out.line(`${escapeGuestText(directory)}:`);
-    if (options.long === true) out.lines((await longTable(files)).slice(1));
+    if (options.long === true) out.lines((await longTable(context, device, directory, files)).slice(1));
     else for (const file of files) out.line(escapeGuestText(file.name));
     await out.pace();
   };
@@ -64,11 +65,11 @@ async function listAll(
   show: (listing: Listing, header: boolean) => Promise<void>,
 ): Promise<void> {
   const pending: { path: Uint8Array; inode: Inode }[] = [{ path: place.path, inode: place.inode }];
-  const entered = new Set<string>();
+  const entered = new Entered();
+  entered.enter(context, place.volume.device, place.path, place.inode);
   let first = true;
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const { path, inode } = next;
-    entered.add(`${inode.subvolume ?? ""}:${inode.stat.ino}`);
     const files = (await listDirectory(context, place.volume.device, path, inode)).filter(
       (file) => all || file.name[0] !== 0x2e,
     );
@@ -76,20 +77,27 @@ async function listAll(
     await show({ path, files }, recursive);
     first = false;
     if (!recursive) return;
-    for (const file of files.toReversed()) {
-      const below = file.inode;
-      if (below?.stat.type !== "dir" || entered.has(`${below.subvolume ?? ""}:${below.stat.ino}`)) continue;
-      pending.push({ path: childPath(path, file.name), inode: below });
-    }
+    const below = files.flatMap(({ name, inode: child }) => {
+      if (child?.stat.type !== "dir") return [];
+      const at = childPath(path, name);
+      return entered.enter(context, place.volume.device, at, child) ? [{ path: at, inode: child }] : [];
+    });
+    pending.push(...below.reverse());
   }
 }
 
-async function jsonOf(directory: Uint8Array, file: ListedFile): Promise<Entry> {
-  const { target, error } = await readTarget(file.inode);
-  return toEntry({ path: childPath(directory, file.name), inode: file.inode, target, error: file.error ?? error });
+async function jsonOf(context: Context, device: string, directory: Uint8Array, file: ListedFile): Promise<Entry> {
+  const path = childPath(directory, file.name);
+  const { target, error } = await readTargetOrTell(context, device, path, file.inode);
+  return toEntry({ path, inode: file.inode, target, error: file.error ?? error });
 }
 
-async function longTable(files: readonly ListedFile[]): Promise<string[]> {
+async function longTable(
+  context: Context,
+  device: string,
+  directory: Uint8Array,
+  files: readonly ListedFile[],
+): Promise<string[]> {
   const rows: string[][] = [];
   for (const { name, inode, error } of files.toSorted((a, b) => compareBytes(a.name, b.name))) {
     if (inode === undefined) {
@@ -98,7 +106,7 @@ async function longTable(files: readonly ListedFile[]): Promise<string[]> {
       continue;
     }
     const { stat } = inode;
-    const link = await readTarget(inode);
+    const link = await readTargetOrTell(context, device, childPath(directory, name), inode);
     const arrow = link.target === undefined ? "" : ` -> ${escapeGuestText(link.target)}`;
     const broken = link.error === undefined ? "" : `  [${link.error.code}]`;
     rows.push([

@@ -1,51 +1,59 @@
 import { createHash } from "node:crypto";
 import { findingFromError, ImageError } from "@guestprobe/block";
-import { type EntryParts, filePieces, type Inode, toEntry, walk } from "@guestprobe/vfs";
+import { type EntryParts, type Inode, toEntry, walk } from "@guestprobe/vfs";
 import { imagesThenOptionalPath } from "../arguments.js";
+import { contentOf } from "../content.js";
 import type { Context } from "../context.js";
-import { EXIT } from "../exit.js";
+import { EXIT, type ExitCode, exitCodeOf } from "../exit.js";
+import type { Volume } from "../guest.js";
 import { imageErrorOnly } from "../output/output.js";
 import { Progress } from "../output/progress.js";
 import type { Run } from "../verbs.js";
 import { readTarget } from "./listing.js";
 
 export const manifest: Run = async (context, words, options) => {
-  const { images, path } = imagesThenOptionalPath(words);
+  const { images, path } = await imagesThenOptionalPath(words, (before, word) =>
+    context.guestHas(before, word, options),
+  );
   const guest = await context.open(images, options);
   const hash = options.hash !== false;
   if (path !== undefined) {
     const place = await guest.place(path, { followLast: false });
-    await listBelow(context, place.volume.device, place.inode, place.path, hash);
-    return EXIT.yes;
+    return listBelow(context, place.volume, place.inode, place.path, hash);
   }
   let volumes = 0;
+  let code: ExitCode = EXIT.yes;
   for (const volume of guest.volumes) {
     const fs = await guest.fileSystem(volume);
     if (fs === undefined || (await guest.isFurtherMember(volume))) continue;
     volumes += 1;
     try {
-      await listBelow(context, volume.device, await fs.root(), Uint8Array.of(0x2f), hash);
+      const ended = await listBelow(context, volume, await fs.root(), Uint8Array.of(0x2f), hash);
+      if (ended !== EXIT.yes) code = ended;
     } catch (cause) {
       const error = imageErrorOnly(cause);
-      if (error.code === "limit") throw error;
+      if (context.watch.ended(error)) throw error;
       context.out.log.report(findingFromError(error, { device: volume.device }));
     }
   }
-  return volumes > 0 ? EXIT.yes : EXIT.cannotTell;
+  return volumes > 0 ? code : EXIT.cannotTell;
 };
 
+/** Answers "cannot tell" when a file is encrypted or of a kind that is not supported; damage is a finding. */
 async function listBelow(
   context: Context,
-  device: string,
+  volume: Volume,
   start: Inode,
   path: Uint8Array,
   hash: boolean,
-): Promise<void> {
-  const { out, limits } = context;
+): Promise<ExitCode> {
+  const { out } = context;
+  const { device } = volume;
   const progress = new Progress(out);
+  let code: ExitCode = EXIT.yes;
   try {
-    for await (const { path: at, inode, error } of walk(start, path, { maxEntries: limits.entries })) {
-      context.watch.check();
+    for await (const { path: at, inode, error } of walk(start, path, { maxEntries: Number.POSITIVE_INFINITY })) {
+      context.watch.countEntry();
       if (error !== undefined) {
         out.log.report(findingFromError(error, { device, path: at }));
         // A directory that breaks off was listed before its entries; its damage is a finding, not a second line.
@@ -53,11 +61,12 @@ async function listBelow(
       }
       const parts =
         error === undefined && inode !== undefined
-          ? await readParts(context, at, inode, hash)
+          ? await readParts(context, volume, at, inode, hash)
           : { path: at, inode, error };
       if (parts.error !== undefined && error === undefined) {
         out.log.report(findingFromError(parts.error, { device, path: at }));
       }
+      if (exitCodeOf(parts.error) === EXIT.cannotTell) code = EXIT.cannotTell;
       out.line(JSON.stringify({ schema: "guestprobe/manifest/1", device, ...toEntry(parts) }));
       progress.step();
       await out.pace();
@@ -65,25 +74,31 @@ async function listBelow(
   } finally {
     progress.end();
   }
+  return code;
 }
 
-async function readParts(context: Context, path: Uint8Array, inode: Inode, hash: boolean): Promise<EntryParts> {
+async function readParts(
+  context: Context,
+  volume: Volume,
+  path: Uint8Array,
+  inode: Inode,
+  hash: boolean,
+): Promise<EntryParts> {
   const link = await readTarget(inode);
   if (inode.stat.type !== "file" || !hash) return { path, inode, ...link };
   try {
-    return { path, inode, sha256: await hashOf(context, inode) };
+    return { path, inode, sha256: await hashOf(context, volume, inode) };
   } catch (cause) {
     const error = imageErrorOnly(cause);
-    if (error.code === "limit") throw error;
+    if (context.watch.ended(error)) throw error;
     return { path, inode, error };
   }
 }
 
-async function hashOf(context: Context, inode: Inode): Promise<string> {
+async function hashOf(context: Context, volume: Volume, inode: Inode): Promise<string> {
   const hash = createHash("sha256");
   let bytes = 0;
-  for await (const piece of filePieces(inode)) {
-    context.watch.check();
+  for await (const piece of contentOf(context, volume, inode)) {
     hash.update(piece);
     bytes += piece.length;
   }

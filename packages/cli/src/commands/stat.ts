@@ -1,7 +1,7 @@
-import { decodeText, type ImageError, toHex } from "@guestprobe/block";
+import { decodeText, ImageError, toHex } from "@guestprobe/block";
 import { type Extent, type Inode, textPair, toEntry, type Xattr } from "@guestprobe/vfs";
 import { imagesThenPath } from "../arguments.js";
-import { EXIT } from "../exit.js";
+import { EXIT, exitCodeOf } from "../exit.js";
 import { escapeGuestText } from "../output/escape.js";
 import { findingJson, imageErrorOnly } from "../output/output.js";
 import { modeText, sizeText, timeText } from "../output/stat-text.js";
@@ -35,7 +35,7 @@ export const stat: Run = async (context, words, options) => {
       extents: (extents.value ?? []).map(extentJson),
       findings: out.log.findings.map(findingJson),
     });
-    return error === undefined ? EXIT.yes : EXIT.damaged;
+    return error === undefined ? EXIT.yes : exitCodeOf(error);
   }
   const { stat: s } = inode;
   const target = link.target === undefined ? "" : ` -> ${escapeGuestText(link.target)}`;
@@ -60,7 +60,7 @@ export const stat: Run = async (context, words, options) => {
   out.lines(extentLines(extents.value ?? []));
   if (error !== undefined) {
     out.error(error);
-    return EXIT.damaged;
+    return exitCodeOf(error);
   }
   return EXIT.yes;
 };
@@ -78,7 +78,7 @@ async function collectExtents(inode: Inode, most: number): Promise<Extent[]> {
   const all: Extent[] = [];
   for await (const batch of inode.extents()) {
     all.push(...batch);
-    if (all.length > most) break;
+    if (all.length > most) throw new ImageError("limit", `more than ${most} extents`, { offset: inode.offset });
   }
   return all;
 }

@@ -1,10 +1,11 @@
+import { findingFromError, ImageError } from "@guestprobe/block";
 import { childPath, type Inode, textPair } from "@guestprobe/vfs";
 import { imagesThenPath } from "../arguments.js";
 import { EXIT, UsageError } from "../exit.js";
 import { escapeGuestText } from "../output/escape.js";
 import { findingJson } from "../output/output.js";
 import type { Run } from "../verbs.js";
-import { type ListedFile, listDirectory, readTarget } from "./listing.js";
+import { Entered, type ListedFile, listDirectory, readTargetOrTell } from "./listing.js";
 
 interface TreeNode {
   readonly name: string;
@@ -15,23 +16,32 @@ interface TreeNode {
   readonly children: TreeNode[] | null;
 }
 
+const DEFAULT_DEPTH = 256;
+/** The document of --json nests as deep as the tree, and its writer is recursive. */
+const MOST_DEPTH = 1000;
+
 export const tree: Run = async (context, words, options) => {
   const { images, path } = imagesThenPath(words);
-  const maxDepth = options.maxDepth === undefined ? 256 : Number(options.maxDepth);
-  if (!Number.isInteger(maxDepth) || maxDepth < 1)
-    throw new UsageError(`--max-depth: "${options.maxDepth}" is no depth`);
+  const maxDepth = options.maxDepth === undefined ? DEFAULT_DEPTH : Number(options.maxDepth);
+  if (!Number.isInteger(maxDepth) || maxDepth < 1 || maxDepth > MOST_DEPTH)
+    throw new UsageError(`--max-depth: "${options.maxDepth}" is not a depth from 1 to ${MOST_DEPTH}`);
   const guest = await context.open(images, options);
   const place = await guest.place(path);
   const { out } = context;
   const { device } = place.volume;
   let directories = 0;
   let others = 0;
-  const entered = new Set<string>();
+  const entered = new Entered();
 
   const visit = async (directory: Inode, at: Uint8Array, prefix: string, depth: number): Promise<TreeNode[] | null> => {
-    const key = `${directory.subvolume ?? ""}:${directory.stat.ino}`;
-    if (depth > maxDepth || entered.has(key)) return null;
-    entered.add(key);
+    if (depth > maxDepth) {
+      if (options.maxDepth === undefined) {
+        const error = new ImageError("limit", `directories below depth ${maxDepth} are not entered (-L)`);
+        out.log.report(findingFromError(error, { device, path: at }));
+      }
+      return null;
+    }
+    if (!entered.enter(context, device, at, directory)) return null;
     const all = await listDirectory(context, device, at, directory);
     const files = options.all === true ? all : all.filter((file) => file.name[0] !== 0x2e);
     const nodes: TreeNode[] = [];
@@ -40,7 +50,7 @@ export const tree: Run = async (context, words, options) => {
       const isDirectory = file.inode?.stat.type === "dir";
       if (isDirectory) directories += 1;
       else others += 1;
-      const { target } = await readTarget(file.inode);
+      const { target } = await readTargetOrTell(context, device, childPath(at, file.name), file.inode);
       if (!out.options.json) {
         out.line(`${prefix}${last ? "└── " : "├── "}${label(file, target)}`);
         await out.pace();

@@ -19,10 +19,25 @@ export function escapeGuestText(text: Uint8Array | string): string {
   return escapeInvalid(text as Uint8Array);
 }
 
+/** The bytes of a text as `escapeGuestText` writes it; what is no such escape stands for itself. */
+export function unescapeGuestText(text: string): Uint8Array {
+  const pieces = text.split(/(\\\\|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\u\{[0-9a-f]{5,6}\})/i);
+  return Buffer.concat(
+    pieces.map((piece, index) => {
+      if (index % 2 === 0) return Buffer.from(piece);
+      if (piece === "\\\\") return Buffer.from("\\");
+      const code = Number.parseInt(piece.replace(/[\\xu{}]/gi, ""), 16);
+      if (piece[1] === "x") return Buffer.of(code);
+      return Buffer.from(code <= 0x10ffff ? String.fromCodePoint(code) : piece);
+    }),
+  );
+}
+
 function escapeCharacters(text: string): string {
   return text.replaceAll("\\", "\\\\").replace(UNSAFE, (character) => {
     const code = character.codePointAt(0) ?? 0;
-    if (code < 0x100) return `\\x${code.toString(16).padStart(2, "0")}`;
+    // From 0x80 on, a byte that is no UTF-8 is written as \\xNN, and a character must not look like one.
+    if (code < 0x80) return `\\x${code.toString(16).padStart(2, "0")}`;
     return code < 0x10000 ? `\\u${code.toString(16).padStart(4, "0")}` : `\\u{${code.toString(16)}}`;
   });
 }

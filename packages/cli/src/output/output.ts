@@ -1,4 +1,4 @@
-import { type Finding, FindingLog, type ImageError, isImageError } from "@guestprobe/block";
+import { type Finding, FindingLog, ImageError, isImageError } from "@guestprobe/block";
 import { textPair } from "@guestprobe/vfs";
 import colors from "picocolors";
 import { escapeGuestText } from "./escape.js";
@@ -72,7 +72,7 @@ export class Output {
     this.#pending = [];
     this.#pendingBytes = 0;
     await new Promise<void>((resolve, reject) => {
-      process.stdout.write(data, (error) => (error ? reject(error) : resolve()));
+      process.stdout.write(data, (error) => (error ? reject(outputFailure(error)) : resolve()));
     });
   }
 
@@ -110,6 +110,11 @@ export class Output {
     const explainable = shown.find((entry) => entry.next.length > 0);
     if (explainable) process.stderr.write(`guestprobe: more about it: guestprobe explain ${explainable.code}\n`);
   }
+}
+
+/** A full disk is the host's failure; a reader that went away is none, and keeps its own error. */
+function outputFailure(cause: NodeJS.ErrnoException): Error {
+  return cause.code === "EPIPE" ? cause : new ImageError("io", `standard output: ${cause.message}`, { cause });
 }
 
 function messageWithOffset(entry: Finding): string {

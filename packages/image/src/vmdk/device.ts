@@ -134,7 +134,7 @@ function assemble({ descriptor, parts, embedded }: Assembly, context: LayerConte
     virtualSize += part.length;
   }
   if (!Number.isSafeInteger(virtualSize)) {
-    throw new ImageError("corrupt", `the extents have ${virtualSize} bytes together`, { format: "vmdk" });
+    throw new ImageError("corrupt", `the extents have ${virtualSize} bytes together`, { format: "vmdk", offset: 0 });
   }
   const parent = descriptor === undefined ? undefined : describeParent(descriptor);
   // A descriptor inside a sparse file names that very file, by whatever name it had when it was made.

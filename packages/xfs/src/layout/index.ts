@@ -20,6 +20,6 @@ export {
   xfs_dir2_leaf_entry,
   xfs_dir2_sf_hdr,
 } from "./dir.js";
-export { xfs_dinode, xfs_legacy_timestamp } from "./inode.js";
+export { xfs_agi, xfs_btree_sblock, xfs_dinode, xfs_inobt_rec, xfs_legacy_timestamp } from "./inode.js";
 export { xlog_op_header, xlog_rec_header } from "./log.js";
 export { xfs_ag_header, xfs_dsb } from "./superblock.js";

@@ -61,3 +61,43 @@ export const XFS_DIFLAG2_REFLINK = 0x02;
 export const XFS_DIFLAG2_BIGTIME = 0x08;
 export const XFS_DIFLAG2_NREXT64 = 0x10;
 export const XFS_DIFLAG2_METADATA = 0x20;
+
+/** "XAGI" */
+export const XFS_AGI_MAGIC = 0x58414749;
+
+/** Inode header of a group: its third sector. "AG Inode Management"; its head is that of xfs_ag_header. */
+export const xfs_agi = struct("xfs_agi", 344, BE, {
+  agi_magicnum: u32(0),
+  agi_seqno: u32(8), // number of the group
+  agi_root: u32(20), // agBlock of the root of the inode B+tree
+  agi_level: u32(24), // its levels: 1 when the root is a leaf
+  agi_uuid: bytes(296, 16), // from here on version 5
+  agi_crc: bytes(312, 4),
+});
+
+/** "IABT", "IAB3": block of the inode B+tree, version 4, 5. */
+export const XFS_IBT_MAGIC = 0x49414254;
+export const XFS_IBT_CRC_MAGIC = 0x49414233;
+
+/** Block of a B+tree with 32-bit pointers. "B+Trees", "Short Format". The part from bb_blkno on is version 5's. */
+export const xfs_btree_sblock = struct("xfs_btree_sblock", 56, BE, {
+  bb_magic: u32(0),
+  bb_level: u16(4),
+  bb_numrecs: u16(6),
+  bb_blkno: u64(16), // daddr
+  bb_uuid: bytes(32, 16),
+  bb_owner: u32(48), // group
+  bb_crc: bytes(52, 4),
+});
+/** Bytes of its header in version 4. */
+export const XFS_BTREE_SBLOCK_LEN = 16;
+/** Bytes of its header in version 5. */
+export const XFS_BTREE_SBLOCK_CRC_LEN = 56;
+
+/** Record of the inode B+tree: a chunk of 64 inodes. "Inode B+trees", "Sparse Inodes". */
+export const xfs_inobt_rec = struct("xfs_inobt_rec", 16, BE, {
+  ir_startino: u32(0), // number within the group
+  ir_holemask: u16(4), // with SPARSE_INODES: a bit for each four inodes that are not there
+  ir_free_hi: u32(8), // a bit for each inode that is not in use, the first in the lowest
+  ir_free_lo: u32(12),
+});

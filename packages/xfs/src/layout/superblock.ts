@@ -62,9 +62,6 @@ export const XFS_SB_CRC_OFF = 224;
 
 /** "XAGF" */
 export const XFS_AGF_MAGIC = 0x58414746;
-/** "XAGI" */
-export const XFS_AGI_MAGIC = 0x58414749;
-
 /**
  * Head of both the free-space header (second sector of a group) and the inode header (third): they agree up to the
  * length. "AG Free Space Management" and "AG Inode Management".

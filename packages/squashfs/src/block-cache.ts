@@ -1,0 +1,77 @@
+interface Entry<V> {
+  readonly promise: Promise<V>;
+  /** The block once it is there, for readers that will not wait. */
+  block: V | undefined;
+}
+
+/**
+ * Decoded blocks under a byte budget; those that were used last are kept. A block that is being decoded is shared, and
+ * a failure is not kept.
+ */
+export class BlockCache<K, V> {
+  readonly #budget: number;
+  readonly #sizeOf: (block: V) => number;
+  readonly #entries = new Map<K, Entry<V>>();
+  #held = 0;
+
+  /** `sizeOf` answers the bytes that a block holds. */
+  constructor(budget: number, sizeOf: (block: V) => number) {
+    this.#budget = budget;
+    this.#sizeOf = sizeOf;
+  }
+
+  /** Bytes of decoded blocks held now. */
+  get held(): number {
+    return this.#held;
+  }
+
+  get budget(): number {
+    return this.#budget;
+  }
+
+  /** The block if it is decoded now. */
+  peek(key: K): V | undefined {
+    const entry = this.#entries.get(key);
+    if (entry?.block === undefined) return undefined;
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    return entry.block;
+  }
+
+  has(key: K): boolean {
+    return this.#entries.has(key);
+  }
+
+  get(key: K, load: () => Promise<V>): Promise<V> {
+    const known = this.#entries.get(key);
+    if (known !== undefined) {
+      this.#entries.delete(key);
+      this.#entries.set(key, known);
+      return known.promise;
+    }
+    const promise = load();
+    const entry: Entry<V> = { promise, block: undefined };
+    this.#entries.set(key, entry);
+    promise.then(
+      (block) => {
+        entry.block = block;
+        this.#held += this.#sizeOf(block);
+        this.#evict();
+      },
+      () => {
+        if (this.#entries.get(key) === entry) this.#entries.delete(key);
+      },
+    );
+    return promise;
+  }
+
+  #evict(): void {
+    for (const [key, { block }] of this.#entries) {
+      if (this.#held <= this.#budget) return;
+      // What is still being decoded holds nothing yet.
+      if (block === undefined) continue;
+      this.#entries.delete(key);
+      this.#held -= this.#sizeOf(block);
+    }
+  }
+}

@@ -1,0 +1,189 @@
+import { abortable, throwIfAborted } from "@guestprobe/block";
+import type { Extent } from "@guestprobe/vfs";
+import { BlockList, isStoredAsIs, LIST_CHUNK, storedSize } from "./block-list.js";
+import type { FilePart } from "./inode.js";
+import { squashfs_reg_inode } from "./layout.js";
+import { corrupt, failure } from "./place.js";
+import type { MetadataPosition } from "./superblock.js";
+import type { Volume } from "./volume.js";
+
+/** Bytes decoded at a time of one large read, and decoded ahead of a reader that goes on in sequence. */
+const WINDOW = 4 << 20;
+const AHEAD = 2 << 20;
+/** Files of this many blocks or more are decoded across threads, where there are such. */
+const MANY_BLOCKS = 8;
+
+/** The content of a regular file: blocks, each compressed by itself, and a tail in a fragment that files share. */
+export class FileContent {
+  readonly #volume: Volume;
+  readonly #size: number;
+  readonly #file: FilePart;
+  readonly #list: BlockList;
+  /** Blocks of its own; the rest of the file, if any, is in the fragment. */
+  readonly #blockCount: number;
+  /** Where the last read ended, to know a reader that goes on. */
+  #next = 0;
+  /** Blocks before this one have been asked for already. */
+  #ahead = 0;
+
+  /** `list`: where the block list begins. Throws `corrupt` for a list that cannot be. */
+  constructor(volume: Volume, file: FilePart, size: number, list: MetadataPosition) {
+    const { blockSize, inodeTable, directoryTable } = volume.sb;
+    this.#volume = volume;
+    this.#file = file;
+    this.#size = size;
+    const blocks = size / blockSize;
+    this.#blockCount = file.fragment === undefined ? Math.ceil(blocks) : Math.floor(blocks);
+    if (list.block < inodeTable) throw failure("corrupt", "block list is outside the inode table", list.block);
+    this.#list = new BlockList(volume.metadata, directoryTable, list, this.#blockCount, file.startBlock);
+  }
+
+  /** `length` bytes from `offset`; both lie within the file. */
+  async read(offset: number, length: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    const isSequential = offset === this.#next && offset > 0;
+    this.#next = offset + length;
+    const result = new Uint8Array(length);
+    for (let at = offset; at < offset + length; ) {
+      throwIfAborted(signal);
+      const end = Math.min(at + WINDOW, offset + length);
+      await abortable(this.#window(result, offset, at, end, signal), signal);
+      at = end;
+    }
+    if (isSequential) this.#decodeAhead(offset + length);
+    return result;
+  }
+
+  /** Fills `result`, which begins at byte `origin` of the file, from byte `from` to `to`: all blocks are asked for at once. */
+  async #window(
+    result: Uint8Array,
+    origin: number,
+    from: number,
+    to: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { blockSize } = this.#volume.sb;
+    const own = this.#blockCount * blockSize;
+    const pending: Promise<void>[] = [];
+    try {
+      for (let n = Math.floor(from / blockSize); n < this.#blockCount && n * blockSize < to; ) {
+        const chunk = await this.#list.chunk(n, signal);
+        const stop = chunk.first + chunk.words.length;
+        for (; n < stop && n * blockSize < to; n += 1) {
+          const start = Math.max(from, n * blockSize);
+          const end = Math.min(to, (n + 1) * blockSize);
+          const piece = this.#blockPart(n, chunk.starts[n - chunk.first]!, chunk.words[n - chunk.first]!, start, end);
+          if (piece !== undefined) pending.push(piece.then((data) => result.set(data, start - origin)));
+        }
+      }
+      if (to > own) {
+        const start = Math.max(from, own);
+        pending.push(this.#tail(start - own, to - own, signal).then((data) => result.set(data, start - origin)));
+      }
+    } catch (error) {
+      // What was asked for already must not fail unheard.
+      for (const promise of pending) promise.catch(() => {});
+      throw error;
+    }
+    await Promise.all(pending);
+  }
+
+  /** Bytes `from` to `to` of the file, which lie in block `n`; undefined for a hole. */
+  #blockPart(n: number, start: number, word: number, from: number, to: number): Promise<Uint8Array> | undefined {
+    if (word === 0) return undefined;
+    const { blockSize } = this.#volume.sb;
+    const length = this.#lengthOf(n);
+    this.#volume.checkBlock(start, word);
+    const skip = from - n * blockSize;
+    if (isStoredAsIs(word)) {
+      if (storedSize(word) !== length) {
+        throw failure("corrupt", `block of ${storedSize(word)} bytes stored as they are, expected ${length}`, start);
+      }
+      return this.#volume.device.read(start + skip, Math.min(to, n * blockSize + length) - from);
+    }
+    return this.#volume
+      .block(start, word, { exact: length }, this.#blockCount >= MANY_BLOCKS)
+      .then((data) => data.subarray(skip, to - n * blockSize));
+  }
+
+  /** Bytes of block `n`: less than the block size only in a last block without a fragment. */
+  #lengthOf(n: number): number {
+    const { blockSize } = this.#volume.sb;
+    return Math.min(blockSize, this.#size - n * blockSize);
+  }
+
+  async #tail(from: number, to: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    const { start, size } = await this.#fragment(signal);
+    const data = await this.#volume.block(start, size, { max: this.#volume.sb.blockSize }, false);
+    const offset = this.#file.fragmentOffset;
+    const needed = offset + (this.#size % this.#volume.sb.blockSize);
+    if (needed > data.length) {
+      const reason = `the tail ends at byte ${needed} of a fragment block of ${data.length}`;
+      throw corrupt(squashfs_reg_inode, "offset", start, reason);
+    }
+    return data.subarray(offset + from, offset + to);
+  }
+
+  async #fragment(signal: AbortSignal | undefined) {
+    const fragment = await this.#volume.fragment(this.#file.fragment!, signal);
+    this.#volume.checkBlock(fragment.start, fragment.size);
+    return fragment;
+  }
+
+  /** Starts decoding what a reader that goes on from byte `offset` will want next; failures wait until it asks. */
+  #decodeAhead(offset: number): void {
+    const { blockSize } = this.#volume.sb;
+    const bytes = Math.min(AHEAD, this.#volume.blockBudget / 2);
+    const first = Math.max(Math.ceil(offset / blockSize), this.#ahead);
+    const end = Math.min(this.#blockCount, Math.floor((offset + bytes) / blockSize));
+    if (first >= end) return;
+    this.#ahead = end;
+    const run = async (): Promise<void> => {
+      for (let n = first; n < end; ) {
+        const chunk = await this.#list.chunk(n, undefined);
+        for (; n < end && n < chunk.first + chunk.words.length; n += 1) {
+          const word = chunk.words[n - chunk.first]!;
+          if (word === 0 || isStoredAsIs(word)) continue;
+          const start = chunk.starts[n - chunk.first]!;
+          this.#volume.checkBlock(start, word);
+          const isBulk = this.#blockCount >= MANY_BLOCKS;
+          this.#volume.block(start, word, { exact: this.#lengthOf(n) }, isBulk).catch(() => {});
+        }
+      }
+    };
+    run().catch(() => {});
+  }
+
+  /** The runs of the file, as many as a stretch of the block list tells at a time. */
+  async *extents(signal: AbortSignal | undefined): AsyncGenerator<readonly Extent[]> {
+    const { blockSize, compressor } = this.#volume.sb;
+    for (let n = 0; n < this.#blockCount; n += LIST_CHUNK) {
+      const { first, words, starts } = await this.#list.chunk(n, signal);
+      const batch: Extent[] = [];
+      words.forEach((word, i) => {
+        const logical = (first + i) * blockSize;
+        const length = this.#lengthOf(first + i);
+        const before = batch[batch.length - 1];
+        if (word === 0) {
+          if (before?.kind === "hole") batch[batch.length - 1] = { ...before, length: before.length + length };
+          else batch.push({ kind: "hole", logical, length, physical: undefined });
+        } else if (isStoredAsIs(word)) {
+          batch.push({ kind: "data", logical, length, physical: starts[i]! });
+        } else {
+          const physicalLength = storedSize(word);
+          const { encoding } = compressor;
+          batch.push({ kind: "encoded", logical, length, physical: starts[i]!, physicalLength, encoding });
+        }
+      });
+      yield batch;
+    }
+    const logical = this.#blockCount * blockSize;
+    if (logical < this.#size) yield [await this.#tailExtent(logical, this.#size - logical, signal)];
+  }
+
+  async #tailExtent(logical: number, length: number, signal: AbortSignal | undefined): Promise<Extent> {
+    const { start, size } = await this.#fragment(signal);
+    if (isStoredAsIs(size)) return { kind: "data", logical, length, physical: start + this.#file.fragmentOffset };
+    const { encoding } = this.#volume.sb.compressor;
+    return { kind: "encoded", logical, length, physical: start, physicalLength: storedSize(size), encoding };
+  }
+}

@@ -1,0 +1,203 @@
+import { compareBytes, equalBytes, finding, throwIfAborted } from "@guestprobe/block";
+import { viewOf } from "@guestprobe/block/struct";
+import { clampRead, type Dirent, type Extent, type Inode, type Stat, type Xattr } from "@guestprobe/vfs";
+import { decodeIndex, type IndexEntry, ListingDecoder, type SquashDirent, startOfSearch } from "./directory.js";
+import { FileContent } from "./file-content.js";
+import { BAD_NAME } from "./findings.js";
+import type { DecodedInode, DirectoryPart } from "./inode.js";
+import {
+  SQUASHFS_INVALID_XATTR,
+  SQUASHFS_METADATA_SIZE,
+  squashfs_dir_entry,
+  squashfs_symlink_inode,
+} from "./layout.js";
+import { corrupt, failure, placeOf } from "./place.js";
+import type { MetadataPosition } from "./superblock.js";
+import type { Volume } from "./volume.js";
+import { readXattrs } from "./xattr.js";
+
+/** Most bytes of one `read`: beyond that an array would not be had anyway. */
+const MAX_READ = 2 ** 31 - 1;
+/** Linux follows no link that is longer than a page. */
+const TARGET_MAX = 65_536;
+
+/** Reads the inode at a place in the inode table; given to inodes so that directories can lead on. */
+export type OpenInode = (position: MetadataPosition, signal: AbortSignal | undefined) => Promise<SquashInode>;
+
+export interface SquashInodeParts {
+  readonly volume: Volume;
+  readonly open: OpenInode;
+  readonly inode: DecodedInode;
+  readonly stat: Stat;
+  readonly position: MetadataPosition;
+  /** The byte after the fixed part. */
+  readonly rest: MetadataPosition;
+}
+
+/** An inode of an open volume. */
+export class SquashInode implements Inode {
+  readonly stat: Stat;
+  readonly offset: number | undefined;
+  readonly flags: readonly string[] = [];
+  readonly #volume: Volume;
+  readonly #open: OpenInode;
+  readonly #inode: DecodedInode;
+  readonly #rest: MetadataPosition;
+  readonly #block: number;
+  #content: FileContent | undefined;
+  #index: readonly IndexEntry[] | undefined;
+
+  constructor({ volume, open, inode, stat, position, rest }: SquashInodeParts) {
+    this.#volume = volume;
+    this.#open = open;
+    this.#inode = inode;
+    this.#rest = rest;
+    this.#block = position.block;
+    this.stat = stat;
+    this.offset = volume.metadata.physical(position);
+  }
+
+  async *entries(signal?: AbortSignal): AsyncGenerator<readonly Dirent[]> {
+    throwIfAborted(signal);
+    for await (const batch of this.#listing(0, this.#directory(), signal)) {
+      const usable = batch.filter(({ name }) => this.#isUsable(name));
+      if (usable.length > 0) yield usable;
+    }
+  }
+
+  async lookup(name: Uint8Array, signal?: AbortSignal): Promise<SquashInode | undefined> {
+    throwIfAborted(signal);
+    const directory = this.#directory();
+    const index = await this.#readIndex(directory, signal);
+    const start = startOfSearch(index, name, directory.listingSize, this.#block);
+    for await (const batch of this.#listing(start?.index ?? 0, directory, signal, start)) {
+      for (const entry of batch) {
+        if (equalBytes(entry.name, name)) return this.#isUsable(name) ? this.#open(entry.ref, signal) : undefined;
+      }
+      // Names are in order, by the bytes.
+      const last = batch[batch.length - 1];
+      if (last !== undefined && compareBytes(last.name, name) > 0) return undefined;
+    }
+    return undefined;
+  }
+
+  async child(entry: Dirent, signal?: AbortSignal): Promise<SquashInode> {
+    throwIfAborted(signal);
+    const { block, offset } = entry.ref as MetadataPosition;
+    return this.#open({ block, offset }, signal);
+  }
+
+  async readLink(signal?: AbortSignal): Promise<Uint8Array> {
+    throwIfAborted(signal);
+    if (this.stat.type !== "symlink") throw this.#wrongType("not-a-symlink");
+    this.#checkTarget();
+    const { metadata, sb } = this.#volume;
+    return (await metadata.read(this.#rest, this.stat.size, sb.directoryTable, signal)).data.slice();
+  }
+
+  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+    throwIfAborted(signal);
+    const { type, size } = this.stat;
+    if (type === "dir") throw this.#wrongType("is-a-directory");
+    if (type === "symlink") return (await this.readLink(signal)).subarray(offset, offset + length);
+    if (type !== "file") throw this.#wrongType("invalid-argument");
+    const count = clampRead(size, offset, length);
+    if (count === 0) return new Uint8Array(0);
+    if (count > MAX_READ) throw failure("limit", `a read of ${count} bytes at once`, this.#block);
+    return this.#fileContent().read(offset, count, signal);
+  }
+
+  async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[]> {
+    throwIfAborted(signal);
+    if (this.stat.type === "file" && this.stat.size > 0) yield* this.#fileContent().extents(signal);
+  }
+
+  async xattrs(signal?: AbortSignal): Promise<readonly Xattr[]> {
+    throwIfAborted(signal);
+    const index = this.#inode.type === "symlink" ? await this.#symlinkXattr(signal) : this.#inode.xattr;
+    return index === undefined ? [] : readXattrs(this.#volume, index, signal);
+  }
+
+  #fileContent(): FileContent {
+    this.#content ??= new FileContent(this.#volume, this.#inode.file!, this.stat.size, this.#rest);
+    return this.#content;
+  }
+
+  #directory(): DirectoryPart {
+    const { directory } = this.#inode;
+    if (directory === undefined) throw this.#wrongType("not-a-directory");
+    return directory;
+  }
+
+  /** The entries from byte `at` of the listing, where a header is: at its start, or where an index entry says. */
+  async *#listing(
+    at: number,
+    directory: DirectoryPart,
+    signal: AbortSignal | undefined,
+    from?: IndexEntry,
+  ): AsyncGenerator<readonly SquashDirent[]> {
+    const { metadata, sb, directoryLimit } = this.#volume;
+    const decoder = new ListingDecoder(sb.inodeTable);
+    let position: MetadataPosition = {
+      block: sb.directoryTable + (from?.startBlock ?? directory.startBlock),
+      offset: from === undefined ? directory.offset : (directory.offset + at) % SQUASHFS_METADATA_SIZE,
+    };
+    for (let left = directory.listingSize - at; left > 0; ) {
+      const { data, next } = await metadata.readSome(position, left, directoryLimit, signal);
+      const batch = decoder.push(data, position.block);
+      if (batch.length > 0) yield batch;
+      left -= data.length;
+      position = next;
+    }
+    decoder.end(position.block);
+  }
+
+  async #readIndex(directory: DirectoryPart, signal: AbortSignal | undefined): Promise<readonly IndexEntry[]> {
+    if (this.#index !== undefined) return this.#index;
+    const { metadata, sb } = this.#volume;
+    const index: IndexEntry[] = [];
+    let position = this.#rest;
+    let tail: Uint8Array = new Uint8Array(0);
+    while (index.length < directory.indexCount) {
+      const { data, next } = await metadata.readSome(position, SQUASHFS_METADATA_SIZE, sb.directoryTable, signal);
+      const bytes = new Uint8Array(tail.length + data.length);
+      bytes.set(tail);
+      bytes.set(data, tail.length);
+      const { entries, used } = decodeIndex(bytes, directory.indexCount - index.length, position.block);
+      index.push(...entries);
+      tail = bytes.subarray(used);
+      position = next;
+    }
+    this.#index = index;
+    return index;
+  }
+
+  #isUsable(name: Uint8Array): boolean {
+    const isDots = name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e));
+    if (!isDots && !name.includes(0x2f) && !name.includes(0)) return true;
+    const place = placeOf(squashfs_dir_entry, "size", this.#block);
+    this.#volume.report?.(finding(BAD_NAME, `directory ${this.stat.ino}`, place));
+    return false;
+  }
+
+  #checkTarget(): void {
+    const { size, ino } = this.stat;
+    if (size > 0 && size <= TARGET_MAX) return;
+    const reason = `inode ${ino}: target of ${size} bytes, expected 1 to ${TARGET_MAX}`;
+    throw corrupt(squashfs_symlink_inode, "symlink_size", this.#block, reason);
+  }
+
+  /** An extended symlink has its attributes after the target. */
+  async #symlinkXattr(signal: AbortSignal | undefined): Promise<number | undefined> {
+    if (!this.#inode.isExtended) return undefined;
+    this.#checkTarget();
+    const { metadata, sb } = this.#volume;
+    const { data } = await metadata.read(this.#rest, this.stat.size + 4, sb.directoryTable, signal);
+    const index = viewOf(data).getUint32(this.stat.size, true);
+    return index === SQUASHFS_INVALID_XATTR ? undefined : index;
+  }
+
+  #wrongType(code: "is-a-directory" | "not-a-directory" | "not-a-symlink" | "invalid-argument") {
+    return failure(code, `inode ${this.stat.ino} is a ${this.stat.type}`, this.#block);
+  }
+}
