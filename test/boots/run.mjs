@@ -119,8 +119,8 @@ if (only === undefined) {
   const text = [
     "# Boots",
     "",
-    "Guests that were really booted under Xen 4.17 with Debian's host images, and what `guestprobe boot` had said of them",
-    "before. Written by `npm run test:boots`; the guests are in test/boots/cases.mjs. *Steps* are what the loader looked for",
+    "Guests that were really booted under Xen 4.17 with Debian's host images, and what `guestprobe boot` says of their",
+    "disks. Written by `npm run test:boots`; the guests are in test/boots/cases.mjs. *Steps* are what the loader looked for",
     "and found. All command lines and versions were compared too.",
     "",
     "| guest | mode | said | shown | by | steps | as said |",
