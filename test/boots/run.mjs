@@ -6,6 +6,7 @@
 // linux_version, cmdline, result). With --recorded, runs that FILE already holds (lines with a "tag") are not made again.
 import { execFileSync, spawnSync } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CASES } from "./cases.mjs";
@@ -16,7 +17,7 @@ const argument = (name) => {
   const at = process.argv.indexOf(name);
   return at < 0 ? undefined : process.argv[at + 1];
 };
-const work = resolve(argument("--work") ?? join(root, "tmp/boots"));
+const work = resolve(argument("--work") ?? join(tmpdir(), "guestprobe-boots"));
 const only = argument("--only");
 const record = argument("--recorded") ?? join(work, "runs.jsonl");
 const program = process.env.XEN_BOOT;
@@ -119,8 +120,8 @@ if (only === undefined) {
   const text = [
     "# Boots",
     "",
-    "Guests that were really booted under Xen 4.17 with Debian's host images, and what `guestprobe boot` had said of them",
-    "before. Written by `npm run test:boots`; the guests are in test/boots/cases.mjs. *Steps* are what the loader looked for",
+    "Guests that were really booted under Xen 4.17 with Debian's host images, and what `guestprobe boot` says of their",
+    "disks. Written by `npm run test:boots`; the guests are in test/boots/cases.mjs. *Steps* are what the loader looked for",
     "and found. All command lines and versions were compared too.",
     "",
     "| guest | mode | said | shown | by | steps | as said |",

@@ -8,8 +8,8 @@ import { dependencyOf, PACKERS, repack, unpackKernel, unpackPackage } from "../b
 import { guestprobe } from "../lib/cli.js";
 
 /** Debian's kernel for clouds, as it is and packed by every compressor. */
-let original: Buffer;
-let vmlinux: Buffer;
+let original: Buffer<ArrayBuffer>;
+let vmlinux: Buffer<ArrayBuffer>;
 let release: string;
 const folder = mkdtempSync(join(tmpdir(), "boot-kernels-"));
 afterAll(() => rmSync(folder, { recursive: true }));

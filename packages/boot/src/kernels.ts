@@ -1,17 +1,24 @@
-import { type FindingKind, type ImageError, isImageError } from "@guestprobe/block";
-import { PAYLOAD_PROTOCOL } from "./bzimage.js";
+import { type FindingKind, ImageError, isImageError } from "@guestprobe/block";
+import { isBzImage, PAYLOAD_PROTOCOL } from "./bzimage.js";
+import { isElf } from "./elf.js";
 import { KERNEL_ARCH, KERNEL_NOT_PV, KERNEL_NOT_PVH, KERNEL_REFUSED, KERNEL_UNPACKABLE } from "./findings.js";
 import type { GuestView } from "./guest.js";
 import { type Arch, judgeGrubPv, judgePv, judgePvh } from "./judge.js";
 import { inspectKernel, type Kernel } from "./kernel.js";
-import type { Compression } from "./payload.js";
+import { type Compression, compressionOf } from "./payload.js";
+import { readPe } from "./pe.js";
 
 /** A kernel is not larger than this, bytes; the toolstack's own bound is 1 GiB. */
-const MAX_KERNEL_FILE = 256 << 20;
+const MAX_KERNEL_FILE = 128 << 20;
+/** What tells a kernel from anything else lies in front, a multiboot header included. Bytes. */
+const HEAD = 16 << 10;
 
 /** A kernel file of the guest. */
 export interface KernelFile {
+  /** All of it; of a file that is no kernel, its head. */
   readonly bytes: Uint8Array;
+  /** Bytes. */
+  readonly size: number;
   readonly kernel: Kernel;
 }
 
@@ -34,10 +41,17 @@ export class Kernels {
 
   async #load(device: string, path: string): Promise<KernelFile | ImageError> {
     try {
-      const found = await this.#view.world.exists(device, path);
-      const bytes = await this.#view.readRange(device, path, 0, Math.min(found?.size ?? 0, MAX_KERNEL_FILE));
-      const file = bytes ?? new Uint8Array();
-      return { bytes: file, kernel: await inspectKernel(file) };
+      const size = (await this.#view.world.exists(device, path))?.size ?? 0;
+      const head = (await this.#view.readRange(device, path, 0, Math.min(size, HEAD))) ?? new Uint8Array();
+      const isKernel = isElf(head) || isBzImage(head) || readPe(head) !== undefined || compressionOf(head) === "gzip";
+      if (!isKernel) return { bytes: head, size, kernel: await inspectKernel(head) };
+      if (size > MAX_KERNEL_FILE) {
+        return new ImageError("limit", `a kernel of ${size} bytes, ${MAX_KERNEL_FILE} at most are read`, {
+          format: "kernel",
+        });
+      }
+      const bytes = (await this.#view.readRange(device, path, 0, size)) ?? head;
+      return { bytes, size, kernel: await inspectKernel(bytes) };
     } catch (error) {
       if (!isImageError(error) || error.code === "aborted") throw error;
       return error;

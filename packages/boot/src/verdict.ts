@@ -296,8 +296,8 @@ async function checkKernel(kernels: Kernels, course: Course): Promise<CheckedKer
   const place = course.kernel ?? (last?.device === undefined ? undefined : { device: last.device, path: last.path });
   if (place === undefined) return undefined;
   const file = await kernels.get(place.device, place.path);
-  if (isImageError(file) || (course.kernel === undefined && file.bytes.length === 0)) return undefined;
-  return { device: place.device, path: place.path, size: file.bytes.length, kernel: file.kernel };
+  if (isImageError(file) || (course.kernel === undefined && file.size === 0)) return undefined;
+  return { device: place.device, path: place.path, size: file.size, kernel: file.kernel };
 }
 
 async function checkInitrds(view: GuestView, course: Course): Promise<CheckedInitrd[]> {
