@@ -187,10 +187,14 @@ function runGrub(work, wrapper, keys, seconds) {
     "script",
     [
       "-qec",
-      `stty cols 3000 rows 30; timeout -k 1 ${seconds} grub-emu -m ${work}/map -d ${work}/wrapper -r host`,
+      // In the foreground, else the terminal stops it: a shell that does not exec its last command leaves `timeout` in a
+      // process group of its own.
+      `stty cols 3000 rows 30; exec timeout --foreground -k 1 ${seconds} grub-emu -m ${work}/map -d ${work}/wrapper -r host`,
       "/dev/null",
     ],
     {
+      // `script` runs its command by $SHELL, which a build machine need not set.
+      env: { ...process.env, SHELL: "/bin/sh" },
       input: keys,
       encoding: "utf8",
       timeout: 30_000,
