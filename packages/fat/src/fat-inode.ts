@@ -20,7 +20,6 @@ import {
   ATTR_SYSTEM,
   fat_dir_entry as layout,
 } from "./layout.js";
-import { equalsFolded, isUsableName, withoutTrailingDots } from "./names.js";
 import { FORMAT, failure, placeOf } from "./place.js";
 import { timeOf } from "./times.js";
 import type { Directory, Volume } from "./volume.js";
@@ -73,7 +72,7 @@ export class FatInode implements Inode {
     throwIfAborted(signal);
     const { clusters } = this.#list();
     for (const { cluster, count } of clusters) await this.#volume.table.compare(cluster, count, signal);
-    for await (const batch of this.#listing(true, signal)) {
+    for await (const batch of this.#listing(signal)) {
       yield batch.map((entry) => ({
         name: entry.name,
         ino: inodeNumber(this.#volume, entry),
@@ -85,14 +84,8 @@ export class FatInode implements Inode {
 
   async lookup(name: Uint8Array, signal?: AbortSignal): Promise<FatInode | undefined> {
     throwIfAborted(signal);
-    this.#list();
-    const wanted = withoutTrailingDots(name);
-    if (!isUsableName(wanted)) return undefined;
-    for await (const batch of this.#listing(false, signal)) {
-      const found = batch.find((entry) => equalsFolded(entry.short, wanted) || equalsFolded(entry.name, wanted));
-      if (found !== undefined) return openEntry(this.#volume, found, signal);
-    }
-    return undefined;
+    const offset = await this.#volume.names.find(this.#list(), name, signal);
+    return offset === undefined ? undefined : openEntryAt(this.#volume, offset, signal);
   }
 
   async child(entry: Dirent, signal?: AbortSignal): Promise<FatInode> {
@@ -174,15 +167,15 @@ export class FatInode implements Inode {
     });
   }
 
-  /** The entries, a piece at a time; what is odd about them is told when the directory is listed. */
-  async *#listing(tells: boolean, signal: AbortSignal | undefined): AsyncGenerator<readonly FatEntry[]> {
+  /** The entries, a piece at a time. */
+  async *#listing(signal: AbortSignal | undefined): AsyncGenerator<readonly FatEntry[]> {
     const volume = this.#volume;
     const { runs, error, subdirectories } = this.#list();
-    if (tells && this.stat.ino !== ROOT_INO && subdirectories < 2) {
+    if (this.stat.ino !== ROOT_INO && subdirectories < 2) {
       volume.report?.(finding(NO_DOTS, `directory ${this.stat.ino}`, { format: FORMAT, offset: runs[0]?.start }));
     }
     const decoder = new DirectoryDecoder((kind, message, field, offset) => {
-      if (tells) volume.report?.(finding(kind, message, volume.odd(field, offset)));
+      volume.report?.(finding(kind, message, volume.odd(field, offset)));
     });
     for await (const { data, offset } of volume.pieces(runs, signal)) {
       const batch = decoder.push(data, offset);
@@ -202,6 +195,8 @@ export class FatInode implements Inode {
   }
 }
 
+type EntryBytes = Pick<FatEntry, "raw" | "offset">;
+
 const isDirectory = (raw: Uint8Array): boolean => (raw[11]! & ATTR_DIRECTORY) !== 0;
 
 /** FAT16 and FAT12 keep other things in the upper half. */
@@ -215,14 +210,14 @@ export function firstClusterOf(volume: Volume, raw: Uint8Array): number {
  * There are no inodes on the disk. A file's number says where its entry lies, a directory's where its first cluster does,
  * in units of an entry: a directory that is named twice has one number.
  */
-function inodeNumber(volume: Volume, { raw, offset }: FatEntry): number {
+function inodeNumber(volume: Volume, { raw, offset }: EntryBytes): number {
   const first = firstClusterOf(volume, raw);
   if (!isDirectory(raw) || !volume.hasCluster(first)) return offset / layout.$size;
   return volume.clusterOffset(first) / layout.$size;
 }
 
 /** The inode of an entry. Linux, fs/fat/inode.c, fat_fill_inode; owners and modes are those of a mount by root. */
-export async function openEntry(volume: Volume, entry: FatEntry, signal: AbortSignal | undefined): Promise<FatInode> {
+export async function openEntry(volume: Volume, entry: EntryBytes, signal: AbortSignal | undefined): Promise<FatInode> {
   const { raw, offset } = entry;
   const view = viewOf(raw);
   const attributes = raw[11]!;
@@ -246,6 +241,12 @@ export async function openEntry(volume: Volume, entry: FatEntry, signal: AbortSi
   };
   const flags = FLAGS.filter(([bit]) => (attributes & bit) !== 0).map(([, name]) => name);
   return new FatInode({ volume, stat, offset, flags, directory, firstCluster });
+}
+
+/** The inode of the entry at byte `offset`, where one is known to lie. */
+export async function openEntryAt(volume: Volume, offset: number, signal: AbortSignal | undefined): Promise<FatInode> {
+  const raw = await volume.device.read(offset, layout.$size, signal);
+  return openEntry(volume, { raw, offset }, signal);
 }
 
 async function openDirectory(

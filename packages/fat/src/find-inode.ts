@@ -1,7 +1,6 @@
 import { isImageError, throwIfAborted } from "@guestprobe/block";
 import type { FatEntry } from "./directory.js";
-import { type FatInode, openEntry, ROOT_INO } from "./fat-inode.js";
-import { fat_dir_entry } from "./layout.js";
+import { type FatInode, openEntryAt, ROOT_INO } from "./fat-inode.js";
 import { failure } from "./place.js";
 import type { Volume } from "./volume.js";
 
@@ -26,9 +25,7 @@ export class InodeIndex {
     });
     const offset = (await this.#offsets).get(ino);
     if (offset === undefined) throw failure("not-found", `no entry of a directory has the number ${ino}`);
-    const raw = await this.#volume.device.read(offset, fat_dir_entry.$size, signal);
-    const nameless = new Uint8Array(0);
-    return openEntry(this.#volume, { name: nameless, short: nameless, offset, raw, isPastEnd: false }, signal);
+    return openEntryAt(this.#volume, offset, signal);
   }
 
   async #list(signal: AbortSignal | undefined): Promise<ReadonlyMap<number, number>> {

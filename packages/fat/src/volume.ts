@@ -5,6 +5,7 @@ import { ClusterSet } from "./cluster-set.js";
 import { countEntries, type DirectoryCount } from "./directory.js";
 import { CROSSED } from "./findings.js";
 import { FIRST_CLUSTER, fat_dir_entry } from "./layout.js";
+import { NameIndex } from "./name-index.js";
 import { corrupt, FORMAT, failure, placeOf } from "./place.js";
 import { FatTable } from "./table.js";
 
@@ -34,6 +35,7 @@ export class Volume {
   readonly device: BlockDevice;
   readonly bs: BootSector;
   readonly table: FatTable;
+  readonly names: NameIndex;
   readonly report: Report | undefined;
   /** Clusters of the chains that were followed, to notice those that two files share. */
   readonly #claimed = new ClusterSet();
@@ -46,6 +48,7 @@ export class Volume {
     this.bs = bs;
     this.report = report;
     this.table = new FatTable(device, bs, report);
+    this.names = new NameIndex(this);
   }
 
   /** Whether `cluster` is one of the volume's. */
