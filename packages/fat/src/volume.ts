@@ -39,6 +39,8 @@ export class Volume {
   readonly report: Report | undefined;
   /** Clusters of the chains that were followed, to notice those that two files share. */
   readonly #claimed = new ClusterSet();
+  /** How many times a cluster was listed again for another directory. */
+  #repeated = 0;
   /** How many clusters of a file have been claimed, by its number. */
   readonly #progress = new Map<number, number>();
   readonly #directories = new Map<number, Promise<Directory>>();
@@ -67,9 +69,7 @@ export class Volume {
     if (chain.length <= from) return;
     this.#progress.set(ino, chain.length);
     const shared = this.#firstShared(chain.runs(from, chain.length));
-    if (shared === undefined) return;
-    const place = { format: FORMAT, structure: "FAT", offset: this.table.entryOffset(shared) };
-    this.report?.(finding(CROSSED, `cluster ${shared} of file ${ino} belongs to another file too`, place));
+    if (shared !== undefined) this.#tellCrossed(shared, `file ${ino}`);
   }
 
   /** The first of these clusters that was claimed before; all of them are claimed then. */
@@ -119,15 +119,11 @@ export class Volume {
     }
     const clusters: ClusterRun[] = [];
     for (const run of chain.runs(0, chain.length)) {
-      // Each cluster counts for one directory alone: else a small image could hold endless listings.
-      let count = 0;
-      while (count < run.count && this.#claimed.add(run.cluster + count)) count += 1;
+      const count = this.#claimDirectory(run);
       if (count > 0) clusters.push({ ...run, count });
       if (count === run.count) continue;
-      const shared = run.cluster + count;
-      const reason = `cluster ${shared} of a directory belongs to another file too`;
-      error = failure("corrupt", reason, this.table.entryOffset(shared), "FAT");
-      this.report?.(finding(CROSSED, reason, { format: FORMAT, structure: "FAT", offset: error.offset }));
+      const reason = "the directories of the volume share more clusters than there are";
+      error = failure("limit", reason, this.table.entryOffset(run.cluster + count), "FAT");
       break;
     }
     const runs = clusters.map(({ cluster, count }) => ({
@@ -135,6 +131,27 @@ export class Volume {
       length: count * clusterSize,
     }));
     return this.#count({ runs, clusters, error }, chain.length * clusterSize, signal);
+  }
+
+  /**
+   * Claims a run for a directory; how much of it may be listed. Directories that share clusters are all listed, and yet a
+   * small image must not hold endless listings: together they repeat no more than the volume has.
+   */
+  #claimDirectory({ cluster, count }: ClusterRun): number {
+    let told = false;
+    for (let n = 0; n < count; n += 1) {
+      if (this.#claimed.add(cluster + n)) continue;
+      if (!told) this.#tellCrossed(cluster + n, "a directory");
+      told = true;
+      this.#repeated += 1;
+      if (this.#repeated > this.bs.clusters) return n;
+    }
+    return count;
+  }
+
+  #tellCrossed(cluster: number, whose: string): void {
+    const place = { format: FORMAT, structure: "FAT", offset: this.table.entryOffset(cluster) };
+    this.report?.(finding(CROSSED, `cluster ${cluster} of ${whose} belongs to another file too`, place));
   }
 
   /** Reads the directory once: how many subdirectories it has is part of what `stat` says. */

@@ -138,8 +138,10 @@ async function labelOf(
   let start = fat.rootStart;
   let cluster = fat.rootCluster;
   for (let n = 0; n < MAX_ROOT_CLUSTERS; n += 1) {
-    const data = await readUpTo(device, start, fat.rootLength, signal).catch(unlessAborted);
-    if (data === undefined || (data.length < 32 && fat.rootLength > 0)) return n === 0 ? undefined : null;
+    // Nothing is read from a root directory of no entries, and yet its place is looked at.
+    const isOutside = start + Math.min(fat.rootLength, 32) > device.size;
+    const data = isOutside ? undefined : await readUpTo(device, start, fat.rootLength, signal).catch(unlessAborted);
+    if (data === undefined) return n === 0 ? undefined : null;
     const found = labelIn(data);
     if (found !== undefined || fat.bits !== 32) return found ?? null;
     const entry = await readUpTo(device, fat.fatSector * 512 + cluster * 4, 4, signal).catch(unlessAborted);
