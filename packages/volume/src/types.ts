@@ -1,4 +1,5 @@
 import type { BlockDevice, Report } from "@guestprobe/block";
+import type { LogicalVolume, VolumeGroup } from "./lvm2/metadata.js";
 
 /** A disk, a partition, or a volume assembled before, that may be part of a volume. */
 export interface VolumeMember {
@@ -7,9 +8,8 @@ export interface VolumeMember {
   readonly device: BlockDevice;
 }
 
-/** A device that is made of others: a logical volume, an array. */
-export interface MappedVolume {
-  readonly kind: "lvm2" | "md";
+/** What a logical volume and an array have in common. */
+interface Mapped {
   /** GRUB's name of it: "lvm/vg-root" with dashes of either name doubled, "md/0". */
   readonly name: string;
   /** Other names under which GRUB opens it: "lvmid/VG/LV", "mduuid/HEX". */
@@ -23,8 +23,43 @@ export interface MappedVolume {
   readonly group: string;
   /** Whether it is meant to be used by itself; parts of other volumes, and what LVM hides, are not. */
   readonly isVisible: boolean;
-  /** Why GRUB does not read it; undefined when it does. */
-  readonly hiddenFromGrub: string | undefined;
+}
+
+/** A logical volume of LVM2. */
+export interface LvmVolume extends Mapped {
+  readonly kind: "lvm2";
+  readonly lv: LogicalVolume;
+}
+
+/** An array of md. */
+export interface MdArray extends Mapped {
+  readonly kind: "md";
+  /** Version of its superblocks. */
+  readonly metadata: "0.90" | "1.0" | "1.1" | "1.2";
+  /** As md counts: -1 linear, 0, 1, 4, 5, 6, 10. */
+  readonly level: number;
+  /** As the superblock has it: the algorithm of levels 4 to 6, copies and their places of level 10. */
+  readonly layout: number;
+  readonly raidDisks: number;
+}
+
+export type MappedVolume = LvmVolume | MdArray;
+
+/** A physical volume that was given, and what a reader of its first metadata area alone would know. */
+export interface LvmMember {
+  readonly name: string;
+  /** Its UUID, with dashes. */
+  readonly uuid: string;
+  /** Data areas in its header. */
+  readonly dataAreas: number;
+  /** The volume group as its first metadata area has it; undefined where there is none, or it cannot be read. */
+  readonly firstArea: VolumeGroup | undefined;
+}
+
+/** A volume group with the members that were found. */
+export interface LvmGroup {
+  readonly vg: VolumeGroup;
+  readonly members: readonly LvmMember[];
 }
 
 export interface AssembleOptions {
@@ -37,6 +72,8 @@ export interface AssembleOptions {
 export interface AssembledVolumes {
   /** Groups in the order in which the first member of each was met; within a group, in the order of its metadata. */
   readonly volumes: readonly MappedVolume[];
+  /** Volume groups in the order in which the first member of each was met. */
+  readonly groups: readonly LvmGroup[];
   /** Members that are part of something, by name: what of. Their own bytes are no file system. */
   readonly taken: ReadonlyMap<string, string>;
 }
