@@ -1,0 +1,2 @@
+export { VOLUME_FINDINGS } from "./findings.js";
+export type { AssembledVolumes, AssembleOptions, MappedVolume, VolumeMember } from "./types.js";
