@@ -1,4 +1,5 @@
 import type { FindingKind } from "@guestprobe/block";
+import { LVM_FINDINGS } from "./lvm2/findings.js";
 
 /** Every kind of finding that this package reports. */
-export const VOLUME_FINDINGS: readonly FindingKind[] = [];
+export const VOLUME_FINDINGS: readonly FindingKind[] = [...LVM_FINDINGS];

@@ -21,8 +21,6 @@ interface Mapped {
   readonly members: readonly string[];
   /** What belongs together: the UUID of the volume group or of the array. */
   readonly group: string;
-  /** Whether it is meant to be used by itself; parts of other volumes, and what LVM hides, are not. */
-  readonly isVisible: boolean;
 }
 
 /** A logical volume of LVM2. */
@@ -52,7 +50,7 @@ export interface LvmMember {
   readonly uuid: string;
   /** Data areas in its header. */
   readonly dataAreas: number;
-  /** The volume group as its first metadata area has it; undefined where there is none, or it cannot be read. */
+  /** The group as the text of its first metadata area has it; undefined where there is none, or it cannot be read. */
   readonly firstArea: VolumeGroup | undefined;
 }
 
@@ -66,6 +64,8 @@ export interface AssembleOptions {
   /** Takes what is worth telling: members that are missing, metadata that is damaged. */
   readonly report?: Report;
   readonly signal?: AbortSignal;
+  /** Further members inside a volume that was assembled: its partitions. */
+  readonly inside?: (volume: MappedVolume) => Promise<readonly VolumeMember[]>;
 }
 
 /** What was made of a set of members. */
