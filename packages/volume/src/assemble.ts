@@ -3,7 +3,7 @@ import { LVM_ORPHAN, LVM_PV_DUPLICATE, LVM_VG_NAME } from "./lvm2/findings.js";
 import { assembleGroup, describeGroup, type FoundGroup, groupPhysicalVolumes, joinNames } from "./lvm2/group.js";
 import { LABEL_BYTES } from "./lvm2/label.js";
 import { type PhysicalVolumeFound, readPhysicalVolume, TextCache } from "./lvm2/physical.js";
-import type { AssembledVolumes, AssembleOptions, LvmGroup, MappedVolume, VolumeMember } from "./types.js";
+import type { AssembledVolumes, AssembleOptions, MappedVolume, VolumeMember } from "./types.js";
 
 /** Volumes on volumes on ...: each round looks into what the one before made. */
 const MAX_ROUNDS = 8;
@@ -30,37 +30,40 @@ export async function assembleVolumes(
   const texts = new TextCache();
   const pvs: PhysicalVolumeFound[] = [];
   const taken = new Map<string, string>();
-  let groups: readonly FoundGroup[] = [];
-  let orphans: readonly PhysicalVolumeFound[] = [];
-  let volumes: MappedVolume[] = [];
-  const seen = new Set<string>();
+  let grouped = groupPhysicalVolumes([]);
+  const scanned: VolumeMember[] = [];
   let fresh: readonly VolumeMember[] = members;
-  for (let round = 0; round < MAX_ROUNDS && fresh.length > 0; round += 1) {
-    for (const member of fresh) seen.add(member.name);
+  for (let round = 0; round < MAX_ROUNDS && fresh.length > 0 && scanned.length < MAX_MEMBERS; round += 1) {
+    scanned.push(...fresh);
     const starts = await Promise.all(fresh.map((member) => readStart(member, report, signal)));
-    let isNew = round === 0;
+    const before = pvs.length;
     for (const [index, member] of fresh.entries()) {
-      if (taken.has(member.name)) continue;
       const pv = await readPhysicalVolume(member, starts[index]!, texts, report, signal);
-      if (pv === undefined) continue;
-      pvs.push(pv);
-      taken.set(member.name, "LVM");
-      isNew = true;
+      if (pv !== undefined) pvs.push(pv);
     }
-    if (!isNew) break;
-    ({ groups, orphans } = groupPhysicalVolumes(withoutDuplicates(pvs)));
-    // What was made before is made again where a member has joined its group: quietly, until the last round.
-    volumes = groups.flatMap((group) => assembleGroup(group, namer(), () => {}));
-    if (seen.size > MAX_MEMBERS) break;
-    fresh = await candidates(volumes, seen, options);
+    if (pvs.length === before) break;
+    grouped = groupPhysicalVolumes(withoutDuplicates(pvs));
+    // Quietly: what was made of a group is made again where a member joins it.
+    const quiet = namer();
+    const made = grouped.groups.flatMap((group) => assembleGroup(group, quiet, () => {}).volumes);
+    fresh = await candidates(made, new Set(scanned.map(({ name }) => name)), options);
   }
-  const names = namer();
+  const { groups, orphans } = grouped;
   reportMembers(pvs, orphans, report);
   reportNames(groups, report);
-  volumes = groups.flatMap((group) => assembleGroup(group, names, report));
-  for (const { vg, pvs: found } of groups)
+  const name = namer();
+  const assembled = groups.map((group) => assembleGroup(group, name, report));
+  for (const { member } of pvs) taken.set(member.name, "LVM");
+  for (const { vg, pvs: found } of groups) {
     for (const { member } of found) taken.set(member.name, `volume group ${vg.name}`);
-  return { volumes, groups: groups.map(describeGroup) as readonly LvmGroup[], taken };
+  }
+  return {
+    volumes: assembled.flatMap(({ volumes }) => volumes),
+    groups: groups.map(describeGroup),
+    unread: assembled.flatMap(({ unread }) => unread),
+    taken,
+    scanned: scanned.map(({ name: member }) => member),
+  };
 }
 
 /** What a round may look into: the volumes of the one before, and what the caller finds inside them. */

@@ -1,5 +1,4 @@
 export { assembleVolumes } from "./assemble.js";
-export { type EncryptedDevice, recogniseEncryption } from "./encryption.js";
 export { VOLUME_FINDINGS } from "./findings.js";
 export type { LogicalVolume, PhysicalVolume, VolumeGroup } from "./lvm2/metadata.js";
 export type { Area, Segment, SegmentBody } from "./lvm2/segment.js";
@@ -11,5 +10,6 @@ export type {
   LvmVolume,
   MappedVolume,
   MdArray,
+  UnreadVolume,
   VolumeMember,
 } from "./types.js";

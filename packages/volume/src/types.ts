@@ -1,4 +1,4 @@
-import type { BlockDevice, Report } from "@guestprobe/block";
+import type { BlockDevice, ImageError, Report } from "@guestprobe/block";
 import type { LogicalVolume, VolumeGroup } from "./lvm2/metadata.js";
 
 /** A disk, a partition, or a volume assembled before, that may be part of a volume. */
@@ -68,12 +68,22 @@ export interface AssembleOptions {
   readonly inside?: (volume: MappedVolume) => Promise<readonly VolumeMember[]>;
 }
 
+/** Something that is there and cannot be put together; it was reported, too. What it holds cannot be told. */
+export interface UnreadVolume {
+  /** GRUB's name of a logical volume; the names of its members for an array. */
+  readonly devices: readonly string[];
+  readonly error: ImageError;
+}
+
 /** What was made of a set of members. */
 export interface AssembledVolumes {
   /** Groups in the order in which the first member of each was met; within a group, in the order of its metadata. */
   readonly volumes: readonly MappedVolume[];
   /** Volume groups in the order in which the first member of each was met. */
   readonly groups: readonly LvmGroup[];
+  readonly unread: readonly UnreadVolume[];
   /** Members that are part of something, by name: what of. Their own bytes are no file system. */
   readonly taken: ReadonlyMap<string, string>;
+  /** Names of all that was looked at, volumes on top of others included, in that order. */
+  readonly scanned: readonly string[];
 }

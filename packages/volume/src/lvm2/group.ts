@@ -1,5 +1,5 @@
 import { finding, isImageError, type Report } from "@guestprobe/block";
-import type { LvmGroup, LvmVolume } from "../types.js";
+import type { LvmGroup, LvmVolume, UnreadVolume } from "../types.js";
 import { LVM_METADATA_OLD, LVM_OVERLAP, LVM_PV_MISSING, LVM_PV_SHORT, LVM_TYPE, LVM_VOLUME } from "./findings.js";
 import { type BuiltVolume, LvmMapper, type PvDevice } from "./mapping.js";
 import type { LogicalVolume, VolumeGroup } from "./metadata.js";
@@ -66,7 +66,11 @@ export function describeGroup({ vg, pvs }: FoundGroup): LvmGroup {
  * The volumes of a group that are meant to be used, in the order of its text. What is wrong with one is reported, and hides
  * no other.
  */
-export function assembleGroup(group: FoundGroup, name: NameVolume, report: Report): LvmVolume[] {
+export function assembleGroup(
+  group: FoundGroup,
+  name: NameVolume,
+  report: Report,
+): { readonly volumes: readonly LvmVolume[]; readonly unread: readonly UnreadVolume[] } {
   const { vg, pvs } = group;
   const devices = new Map<string, PvDevice>();
   for (const [key, { uuid }] of vg.physicalVolumes) {
@@ -84,6 +88,7 @@ export function assembleGroup(group: FoundGroup, name: NameVolume, report: Repor
   const mapper = new LvmMapper(vg, devices, about);
   const lost = new Map<string, string[]>();
   const volumes: LvmVolume[] = [];
+  const unread: UnreadVolume[] = [];
   for (const lv of vg.logicalVolumes.values()) {
     const shown = shownAs(vg, lv);
     if (shown === undefined) continue;
@@ -96,10 +101,11 @@ export function assembleGroup(group: FoundGroup, name: NameVolume, report: Repor
       const { reason, format, structure, field } = error;
       const kind = error.code === "unsupported" ? LVM_TYPE : LVM_VOLUME;
       about(shown.lv.name)(finding(kind, reason, { format, structure, field }));
+      unread.push({ devices: [name(vg.name, shown.lv.name)], error });
     }
   }
   reportMembers(group, devices, lost, report);
-  return volumes;
+  return { volumes, unread };
 }
 
 interface Shown {

@@ -15,7 +15,7 @@ import { openThinPool, type ThinPool, thinDevice } from "../thin/device.js";
 import { failingRun, runsWithin } from "./extents.js";
 import { LVM_CACHE, LVM_CACHE_DIRTY } from "./findings.js";
 import type { LogicalVolume, VolumeGroup } from "./metadata.js";
-import { type RaidImage, raidSegmentDevice } from "./raid.js";
+import { type RaidImage, raidMapOf, raidSegmentDevice } from "./raid.js";
 import type { Area, Segment } from "./segment.js";
 
 /** A physical volume that was found. */
@@ -30,7 +30,7 @@ export interface BuiltVolume {
   readonly device: BlockDevice;
   /** Names of members. */
   readonly members: ReadonlySet<string>;
-  /** Names in the text of physical volumes that were not found. */
+  /** Names in the text of physical volumes that were not found, and that nothing makes up for. */
   readonly missing: ReadonlySet<string>;
   /** Most reads below that one read of a byte can take: mirrors of mirrors multiply. */
   readonly cost: number;
@@ -131,7 +131,8 @@ export class LvmMapper {
         const areas = lv.status.includes("PVMOVE") ? segment.areas.slice(0, 1) : segment.areas;
         const legs = areas.map((area) => this.#area(area, segment.extentCount));
         const members = legs.map((leg) => (leg.members.size === 0 ? undefined : leg.device));
-        return merge(raidDevice(raid1Map(legs.length, size), members), legs);
+        const merged = merge(raidDevice(raid1Map(legs.length, size), members), legs);
+        return members.every((member) => member === undefined) ? merged : complete(merged);
       }
       case "raid":
         return this.#raid(lv, segment, size);
@@ -177,7 +178,9 @@ export class LvmMapper {
         metadata: sums?.members.size === 0 ? undefined : sums?.device,
       };
     });
-    return merge(raidSegmentDevice(segment, size, images, this.#report(lv.name)), parts);
+    const merged = merge(raidSegmentDevice(segment, size, images, this.#report(lv.name)), parts);
+    const isReadable = raidMapOf(segment, size).isReadable(images.map((image) => image.data !== undefined));
+    return isReadable ? complete(merged) : merged;
   }
 
   #cached(lv: LogicalVolume, segment: Extract<Segment, { kind: "cache" }>, size: number): BuiltVolume {
@@ -268,6 +271,9 @@ function merge(device: BlockDevice, parts: readonly BuiltVolume[], reads: "one" 
   if (cost > MAX_COST) throw corrupt(`one read could take ${cost} below it`);
   return { device, members, missing, cost };
 }
+
+/** Copies or parity make up for what is missing. */
+const complete = (built: BuiltVolume): BuiltVolume => ({ ...built, missing: new Set() });
 
 /** Opens a pool with the first of its volumes that is read. A failure of the host is not kept. */
 function sharedPool(metadata: BlockDevice, data: BlockDevice): (signal?: AbortSignal) => Promise<ThinPool> {
