@@ -26,7 +26,10 @@ interface Mapped {
 /** A logical volume of LVM2. */
 export interface LvmVolume extends Mapped {
   readonly kind: "lvm2";
+  /** In the text of its group; of a snapshot, the volume that is its store. */
   readonly lv: LogicalVolume;
+  /** LVM's word for what it is: "linear", "striped", "raid5", "thin", "snapshot"; "mixed" where its segments differ. */
+  readonly layout: string;
 }
 
 /** An array of md. */

@@ -95,7 +95,7 @@ export function assembleGroup(
     try {
       const built = shown.build(mapper);
       for (const pv of built.missing) lost.set(pv, [...(lost.get(pv) ?? []), shown.lv.name]);
-      volumes.push(volumeOf(vg, shown.lv, built, name, pvs));
+      volumes.push(volumeOf(vg, shown, built, name, pvs));
     } catch (error) {
       if (!isImageError(error)) throw error;
       const { reason, format, structure, field } = error;
@@ -110,6 +110,7 @@ export function assembleGroup(
 
 interface Shown {
   readonly lv: LogicalVolume;
+  readonly layout: string;
   build(mapper: LvmMapper): BuiltVolume;
 }
 
@@ -122,14 +123,14 @@ function shownAs(vg: VolumeGroup, lv: LogicalVolume): Shown | undefined {
     const store = vg.logicalVolumes.get(segment.store);
     // One that is being merged is seen in its origin's place.
     if (store === undefined || segment.isMerging) return undefined;
-    return { lv: store, build: (mapper) => mapper.buildSnapshot(segment) };
+    return { lv: store, layout: "snapshot", build: (mapper) => mapper.buildSnapshot(segment) };
   }
-  return { lv, build: (mapper) => mapper.build(lv.name) };
+  return { lv, layout: layoutOf(lv), build: (mapper) => mapper.build(lv.name) };
 }
 
 function volumeOf(
   vg: VolumeGroup,
-  lv: LogicalVolume,
+  { lv, layout }: Shown,
   built: BuiltVolume,
   name: NameVolume,
   pvs: readonly PhysicalVolumeFound[],
@@ -143,7 +144,17 @@ function volumeOf(
     members: pvs.map(({ member }) => member.name).filter((member) => built.members.has(member)),
     group: vg.uuid,
     lv,
+    layout,
   };
+}
+
+function layoutOf({ segments }: LogicalVolume): string {
+  const words = new Set(
+    segments.map((segment) =>
+      segment.kind === "striped" && segment.areas.length === 1 ? "linear" : segment.type.replace(/\+.*$/, ""),
+    ),
+  );
+  return words.size === 1 ? [...words][0]! : "mixed";
 }
 
 function reportAges({ vg, pvs }: FoundGroup, report: Report): void {
