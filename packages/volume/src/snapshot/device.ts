@@ -28,7 +28,11 @@ export function decodeSnapshotHeader(data: Uint8Array): number {
     throw new ImageError("corrupt", "the exception store of a snapshot does not begin with its magic", place("magic"));
   }
   if (disk_header.valid(view, 0) === 0) {
-    throw new ImageError("corrupt", "the snapshot is invalid: its store was full, and changes were lost", place("valid"));
+    throw new ImageError(
+      "corrupt",
+      "the snapshot is invalid: its store was full, and changes were lost",
+      place("valid"),
+    );
   }
   const version = disk_header.version(view, 0);
   if (version !== SNAPSHOT_DISK_VERSION) {
@@ -42,7 +46,10 @@ export function decodeSnapshotHeader(data: Uint8Array): number {
 }
 
 /** The exceptions of one area, and whether the table ends in it. */
-export function decodeArea(data: Uint8Array, at: number): { readonly pairs: [number, number][]; readonly isLast: boolean } {
+export function decodeArea(
+  data: Uint8Array,
+  at: number,
+): { readonly pairs: [number, number][]; readonly isLast: boolean } {
   const view = viewOf(data);
   const pairs: [number, number][] = [];
   for (let offset = 0; offset + disk_exception.$size <= data.length; offset += disk_exception.$size) {
@@ -108,10 +115,14 @@ export function snapshotDevice(size: number, origin: BlockDevice, store: BlockDe
 
 function run(device: BlockDevice, offset: number, length: number): Run {
   if (offset + length <= device.size) return { kind: "stored", length, device, offset };
-  const error = new ImageError("corrupt", `a chunk of a snapshot lies at byte ${offset}, past the end of what holds it`, {
-    format: FORMAT,
-    structure: "disk_exception",
-    offset,
-  });
+  const error = new ImageError(
+    "corrupt",
+    `a chunk of a snapshot lies at byte ${offset}, past the end of what holds it`,
+    {
+      format: FORMAT,
+      structure: "disk_exception",
+      offset,
+    },
+  );
   return { kind: "decoded", length, skip: 0, load: () => Promise.reject(error) };
 }

@@ -70,7 +70,8 @@ export function decodeNode(data: Uint8Array, block: number): Node {
     if (keyHigh >= 0x20_0000) throw corrupt("nr_entries", `key ${index} is 2^53 or more`);
     const key = keyHigh * TWO_32 + view.getUint32(at, true);
     const before = entries.at(-1);
-    if (before !== undefined && before.key >= key) throw corrupt("nr_entries", `key ${index} is not above the one before`);
+    if (before !== undefined && before.key >= key)
+      throw corrupt("nr_entries", `key ${index} is not above the one before`);
     const valueAt = valuesAt + index * VALUE_SIZE;
     entries.push({ key, low: view.getUint32(valueAt, true), high: view.getUint32(valueAt + 4, true) });
   }
@@ -150,5 +151,9 @@ export async function findLeaf(
 
 function corruptNode(block: number, reason: string): ImageError {
   const offset = block * THIN_METADATA_BLOCK_SIZE;
-  return new ImageError("corrupt", `node in block ${block}: ${reason}`, { format: FORMAT, structure: "node_header", offset });
+  return new ImageError("corrupt", `node in block ${block}: ${reason}`, {
+    format: FORMAT,
+    structure: "node_header",
+    offset,
+  });
 }

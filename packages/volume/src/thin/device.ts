@@ -156,11 +156,15 @@ function runsOf(
 
 function storedRun(data: BlockDevice, offset: number, length: number, block: number): Run {
   if (offset + length <= data.size) return { kind: "stored", length, device: data, offset };
-  const error = new ImageError("corrupt", `block ${block} is mapped to byte ${offset}, past the end of the pool's data`, {
-    format: "thin",
-    structure: "data mapping",
-    offset,
-  });
+  const error = new ImageError(
+    "corrupt",
+    `block ${block} is mapped to byte ${offset}, past the end of the pool's data`,
+    {
+      format: "thin",
+      structure: "data mapping",
+      offset,
+    },
+  );
   return { kind: "decoded", length, skip: 0, load: () => Promise.reject(error) };
 }
 
