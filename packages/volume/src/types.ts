@@ -80,7 +80,7 @@ export interface UnreadVolume {
 
 /** What was made of a set of members. */
 export interface AssembledVolumes {
-  /** Groups in the order in which the first member of each was met; within a group, in the order of its metadata. */
+  /** Arrays, then the volumes of each group: both in the order in which the first member was met, or of the text. */
   readonly volumes: readonly MappedVolume[];
   /** Volume groups in the order in which the first member of each was met. */
   readonly groups: readonly LvmGroup[];

@@ -12,13 +12,15 @@ export interface FoundGroup {
   readonly pvs: readonly PhysicalVolumeFound[];
 }
 
-/** What a text gives the volumes of its group: GRUB's names. */
-export type NameVolume = (vg: string, lv: string) => string;
+/** GRUB's name of a volume, where another group may have the same. */
+export type NameVolume = (name: string) => string;
 
 /** GRUB's and device-mapper's way to join two names: a dash of either is doubled. */
-export function joinNames(vg: string, lv: string): string {
+function joinNames(vg: string, lv: string): string {
   return `${vg.replaceAll("-", "--")}-${lv.replaceAll("-", "--")}`;
 }
+
+const grubName = (vg: string, lv: string): string => `lvm/${joinNames(vg, lv)}`;
 
 /** Sorts physical volumes into groups, in the order in which the first of each was met. Those of none are left over. */
 export function groupPhysicalVolumes(found: readonly PhysicalVolumeFound[]): {
@@ -79,7 +81,7 @@ export function assembleGroup(
   }
   reportAges(group, report);
   const about = (lv: string): Report => {
-    const device = `lvm/${joinNames(vg.name, lv)}`;
+    const device = grubName(vg.name, lv);
     return (entry) => report({ ...entry, device: entry.device ?? device });
   };
   for (const { pv, a, b, extent } of overlaps(vg)) {
@@ -101,7 +103,7 @@ export function assembleGroup(
       const { reason, format, structure, field } = error;
       const kind = error.code === "unsupported" ? LVM_TYPE : LVM_VOLUME;
       about(shown.lv.name)(finding(kind, reason, { format, structure, field }));
-      unread.push({ devices: [name(vg.name, shown.lv.name)], error });
+      unread.push({ devices: [name(grubName(vg.name, shown.lv.name))], error });
     }
   }
   reportMembers(group, devices, lost, report);
@@ -137,7 +139,7 @@ function volumeOf(
 ): LvmVolume {
   return {
     kind: "lvm2",
-    name: name(vg.name, lv.name),
+    name: name(grubName(vg.name, lv.name)),
     aliases: [`lvmid/${vg.uuid}/${lv.uuid}`],
     linuxNames: [`/dev/mapper/${joinNames(vg.name, lv.name)}`, `/dev/${vg.name}/${lv.name}`],
     device: built.device,
