@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SearchQuery } from "@guestprobe/grub";
@@ -29,22 +29,26 @@ function commandOf(query: SearchQuery): string {
 /** What the real GRUB prints when it runs these lines over the disks. */
 function runGrub(disks: readonly EmuDisk[], script: readonly string[], columns = 20_000): string {
   const folder = mkdtempSync(join(tmpdir(), "grub-emu-"));
+  const keyboard = join(folder, "keyboard");
+  execFileSync("mkfifo", [keyboard]);
+  // Held open at both ends: the end of the input would reach GRUB as a key, which stops the countdown of a menu.
+  const keys = openSync(keyboard, "r+");
   try {
     writeFileSync(join(folder, "map"), disks.map(({ name, file }) => `(${name}) ${file}\n`).join(""));
     writeFileSync(join(folder, "grub.cfg"), `${script.join("\n")}\necho @end@\nexit\n`);
     // A terminal of its own, and a wide one: GRUB breaks lines at its edge. It also paints every column of a menu.
     const run = `stty cols ${columns}; grub-emu -m ${join(folder, "map")} -d ${folder} -r host`;
     const output = execFileSync("script", ["-qec", run, "/dev/null"], {
-      input: "",
       timeout: 60_000,
       encoding: "utf8",
-      stdio: ["pipe", "pipe", "pipe"],
+      stdio: [keys, "pipe", "pipe"],
     })
       // Colours and carriage returns for the terminal.
       .replace(/\u001b\[[0-9;]*m|\r/g, "");
     if (!output.includes("@end@")) throw new Error(`grub-emu did not come to its end:\n${output}`);
     return output;
   } finally {
+    closeSync(keys);
     rmSync(folder, { recursive: true, force: true });
   }
 }
