@@ -100,7 +100,7 @@ submenu s {
     expect(await run.commands([7])).toBeUndefined();
     expect(await run.commands([0, 0])).toBeUndefined();
     expect(await run.commands([])).toBeUndefined();
-    const commands = (await run.commands([0]))!.map((line) => line.replace(" ro", " single"));
+    const commands = (await run.commands([0]))!.map((line) => line.replace(/ ro$/, " single"));
     const edited = await run.bootEdited([0], commands);
     expect(edited.plan).toMatchObject({ path: [0], cmdline: "root=/dev/xvda1 single" });
     // The editor runs its text by itself: no entry was chosen.
