@@ -27,6 +27,8 @@ const TOOLS = {
   lz4: "lz4",
   lzop: "lzop",
   script: "bsdutils",
+  debootstrap: "debootstrap",
+  unshare: "util-linux",
   mksquashfs: "squashfs-tools",
   unsquashfs: "squashfs-tools",
   python3: "python3",

@@ -45,7 +45,10 @@ export function measureLzma2(format: string, src: Uint8Array, at: number): Lzma2
   }
 }
 
-/** Decodes LZMA2 data at `at` into `out` from `op`; there must be room for all that `measureLzma2` counted. */
+/**
+ * Decodes LZMA2 data at `at` into `out` from `op`, to its end or to the end of the chunk that reaches `enough`; there must
+ * be room for that. Answers where the output ends.
+ */
 export function decodeLzma2(
   format: string,
   src: Uint8Array,
@@ -53,7 +56,8 @@ export function decodeLzma2(
   out: Uint8Array,
   op: number,
   dictionary: number,
-): void {
+  enough: number,
+): number {
   const decoder = new LzmaDecoder(format, src, out, op, dictionary, (ip) =>
     corrupt(format, "an LZMA2 chunk goes on past its size", ip),
   );
@@ -62,7 +66,7 @@ export function decodeLzma2(
   let p = at;
   for (;;) {
     const chunk = readChunk(format, src, p);
-    if (chunk === undefined) return;
+    if (chunk === undefined || decoder.op >= enough) return decoder.op;
     const { control, from, to, size } = chunk;
     if (control === 1 || control >= 0xe0) {
       needDictionary = false;
