@@ -23,6 +23,8 @@ const CHECK_SIZE: ReadonlyMap<number, number> = new Map([
 /** A block as its header and its LZMA2 chunk headers describe it. */
 interface Block {
   readonly header: BlockHeader;
+  /** Byte of the input after the LZMA2 data. */
+  readonly dataEnd: number;
   readonly size: number;
   /** Without the padding, as the index counts it. */
   readonly unpaddedSize: number;
@@ -53,8 +55,8 @@ export function decodeXz(src: Uint8Array, bound: OutputBound, options: DecodeOpt
   let op = 0;
   for (const block of blocks) {
     const { filters, dictionary, end: from } = block.header;
-    decodeLzma2(FORMAT, src, from, out, op, dictionary);
     const data = out.subarray(op, op + block.size);
+    decodeLzma2(FORMAT, src, from, block.dataEnd, data, dictionary);
     for (const filter of [...filters].reverse()) filter.apply(data, filter.position);
     verify(src, block, data);
     op += block.size;
@@ -91,7 +93,7 @@ function readStream(src: Uint8Array, at: number, blocks: Block[]): number {
     }
     const checkAt = skipPadding(src, data.end, p);
     if (checkSize > src.length - checkAt) throw corrupt(FORMAT, "input ends inside a block's check", checkAt);
-    blocks.push({ header, size: data.size, unpaddedSize: data.end - p + checkSize, check, checkAt });
+    blocks.push({ header, dataEnd: data.end, size: data.size, unpaddedSize: data.end - p + checkSize, check, checkAt });
     p = checkAt + checkSize;
   }
   const footer = checkIndex(src, p, blocks, first);
