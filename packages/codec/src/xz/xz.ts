@@ -27,6 +27,8 @@ const CHECK_SIZE: ReadonlyMap<number, number> = new Map([
 /** A block as its header and its LZMA2 chunk headers describe it. */
 interface Block {
   readonly header: BlockHeader;
+  /** Byte of the input after the LZMA2 data. */
+  readonly dataEnd: number;
   readonly size: number;
   /** Without the padding, as the index counts it. */
   readonly unpaddedSize: number;
@@ -60,11 +62,11 @@ export function decodeXz(src: Uint8Array, bound: OutputBound, options: DecodeOpt
   for (const block of blocks) {
     if (op >= enough) break;
     const { filters, dictionary, end: from } = block.header;
-    const stop = decodeLzma2(FORMAT, src, from, out, op, dictionary, enough);
-    const data = out.subarray(op, stop);
+    const room = out.subarray(op, Math.min(out.length, op + block.size));
+    const data = room.subarray(0, decodeLzma2(FORMAT, src, from, block.dataEnd, room, dictionary, enough - op));
     for (const filter of [...filters].reverse()) filter.apply(data, filter.position);
     if (data.length === block.size) verify(src, block, data);
-    op = stop;
+    op += data.length;
   }
   return op === total ? out.subarray(0, total) : out.subarray(0, enough - FILTER_REACH);
 }
@@ -98,7 +100,7 @@ function readStream(src: Uint8Array, at: number, blocks: Block[]): number {
     }
     const checkAt = skipPadding(src, data.end, p);
     if (checkSize > src.length - checkAt) throw corrupt(FORMAT, "input ends inside a block's check", checkAt);
-    blocks.push({ header, size: data.size, unpaddedSize: data.end - p + checkSize, check, checkAt });
+    blocks.push({ header, dataEnd: data.end, size: data.size, unpaddedSize: data.end - p + checkSize, check, checkAt });
     p = checkAt + checkSize;
   }
   const footer = checkIndex(src, p, blocks, first);
