@@ -38,6 +38,8 @@ const TOOLS = {
   "qemu-img": "qemu-utils",
   "qemu-io": "qemu-utils",
   xz: "xz-utils",
+  "mkfs.fat": "dosfstools",
+  mcopy: "mtools",
   zstd: "zstd",
   bzip2: "bzip2",
 };
