@@ -41,6 +41,8 @@ const TOOLS = {
   "qemu-io": "qemu-utils",
   "qemu-x86_64": "qemu-user",
   xz: "xz-utils",
+  "mkfs.fat": "dosfstools",
+  mcopy: "mtools",
   zstd: "zstd",
   bzip2: "bzip2",
 };
