@@ -121,8 +121,9 @@ export const LINUX_ROWS: readonly SignatureRow[] = [
         const view = window.view(start, reiserfs_super_block.$size);
         if (view === undefined) return undefined;
         const blockSize = reiserfs_super_block.s_blocksize(view, 0);
-        // Inside the journal, it is a copy of one.
-        if (blockSize < 512 || start / blockSize > reiserfs_super_block.s_journal_block(view, 0)) return undefined;
+        // Inside the journal, it is a copy of one; a relocated journal is elsewhere.
+        const isCopy = is !== "ReIsEr3Fs" && start / blockSize > reiserfs_super_block.s_journal_block(view, 0);
+        if (blockSize < 512 || isCopy) return undefined;
         if (is === "ReIsErFs") return { offset: at, version: "3.5" };
         return {
           offset: at,

@@ -1,4 +1,4 @@
-import { crc32, crc32c, decodeText, equalBytes } from "@guestprobe/block";
+import { crc32, crc32c, decodeText, equalBytes, toHex, untilNul } from "@guestprobe/block";
 import {
   cache_sb,
   DDF_MAGIC,
@@ -84,11 +84,17 @@ function decodeDdf(window: Window): Found | undefined {
     if (!equalBytes(magic, DDF_MAGIC) && !equalBytes(magic, DDF_MAGIC_LE)) continue;
     return {
       offset,
-      uuid: uuidOfText(ddf_header.guid(view, 0)),
+      uuid: ddfGuid(ddf_header.guid(view, 0)),
       version: decodeText(labelOf(ddf_header.ddf_rev(view, 0))),
     };
   }
   return undefined;
+}
+
+/** Text of the maker, then whatever he likes. */
+function ddfGuid(guid: Uint8Array): string {
+  const text = decodeText(untilNul(guid));
+  return /^[\x20-\x7e]+$/.test(text) ? text : toHex(guid);
 }
 
 const ISW_SIGNATURE = "Intel Raid ISM Cfg Sig. ";
@@ -319,11 +325,11 @@ export const POOL_ROWS: readonly SignatureRow[] = [
   },
 ];
 
-/** In blkid's order, after the file systems of Linux: a disk can carry both. */
+/** In blkid's order, after the file systems of Linux, and with its word for the usage: the pool is what is mounted. */
 export const ZFS_ROW: SignatureRow = {
   kind: "zfs_member",
   title: "member of a ZFS pool",
-  usage: "raid",
+  usage: "filesystem",
   source: "ZFS On-Disk Specification, chapter 1",
   minSize: 0x400_0000,
   decode: decodeZfs,

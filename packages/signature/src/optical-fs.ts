@@ -26,7 +26,7 @@ function decodeIso(window: Window): Found | undefined {
     if (view === undefined || iso_volume_descriptor.type(view, 0) === TERMINATOR) break;
     if (iso_volume_descriptor.type(view, 0) !== SUPPLEMENTARY) continue;
     if (!JOLIET.includes(decodeText(iso_volume_descriptor.escape_sequences(view, 0)))) continue;
-    const joliet = labelOfUtf16(iso_volume_descriptor.volume_id(view, 0), "utf-16be");
+    const joliet = decodeUtf16be(iso_volume_descriptor.volume_id(view, 0));
     return { ...found, version: "Joliet Extension", label: mergeLabels(label, joliet) };
   }
   return found;
@@ -39,15 +39,19 @@ const JOLIET_CHARS = 16;
  * Joliet keeps case and accents, the primary descriptor has room for twice as many characters: where the two are the same
  * label, the first is completed from the second.
  */
-function mergeLabels(primary: Uint8Array, joliet: Uint8Array): Uint8Array {
-  const [long, short] = [decodeText(primary), decodeText(joliet)];
-  if (short === "") return primary;
-  const isSame = [...short].every((char, index) => {
-    const other = long[index];
-    return other === "_" || (other !== undefined && other.toUpperCase() === char.toUpperCase());
+function mergeLabels(primary: Uint8Array, joliet: string): Uint8Array {
+  const own = labelOf(encodeText(joliet));
+  if (own.length === 0) return primary;
+  const long = decodeText(primary);
+  const isSame = [...joliet].every((char, index) => {
+    const other = long[index] ?? " ";
+    return other === "_" || other.toUpperCase() === char.toUpperCase();
   });
-  return isSame && short.length === JOLIET_CHARS ? labelOf(encodeText(short + long.slice(JOLIET_CHARS))) : joliet;
+  return isSame && joliet.length === JOLIET_CHARS ? labelOf(encodeText(joliet + long.slice(JOLIET_CHARS))) : own;
 }
+
+const decodeUtf16be = (field: Uint8Array): string =>
+  new TextDecoder("utf-16be", { ignoreBOM: true }).decode(field).replace(/\0.*$/s, "");
 
 /** "2026-11-29-06-30-00-00": what stands for a UUID on a disc that has none. */
 function dateAsUuid(date: Uint8Array): string | undefined {
@@ -119,7 +123,7 @@ async function finishUdf(_: Window, found: Found, read: ReadMore): Promise<Found
     ...found,
     uuid,
     ...(label && { label: labelOf(label) }),
-    ...(version ? { version: `${version >> 8}.${(version & 0xff).toString().padStart(2, "0")}` } : {}),
+    ...(version ? { version: `${version >> 8}.${(version & 0xff).toString(16).padStart(2, "0")}` } : {}),
   };
 }
 
