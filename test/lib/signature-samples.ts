@@ -13,8 +13,8 @@ export interface SignatureSample {
    */
   readonly make: readonly (readonly string[])[];
   readonly input?: string;
-  /** Where the formats of others have no tool here: changes the bytes. */
-  readonly edit?: (image: Buffer) => Buffer | undefined;
+  /** Where the formats of others have no tool here: changes the bytes, or gives others. */
+  readonly edit?: (image: Buffer) => unknown;
   /** Which of the files is the sample. */
   readonly take?: "other" | "ten";
   /** What it is, where blkid does not say: known from how it was made. */
@@ -130,7 +130,10 @@ const UBINIZE =
 /** xorriso puts the HFS+ volume beside the ISO 9660 one; the volume alone is the sample. */
 function keepHfsPlus(image: Buffer): Buffer {
   for (let at = 0; at + 1024 < image.length; at += 512) {
-    if (image.toString("latin1", at + 1024, at + 1028) === "H+\0\x04") return image.subarray(at);
+    if (image.toString("latin1", at + 1024, at + 1028) !== "H+\0\x04") continue;
+    const volume = image.subarray(at);
+    volume.write("fedcba9876543210", 0x468, "hex");
+    return volume;
   }
   throw new Error("xorriso wrote no HFS+ volume");
 }
@@ -340,7 +343,11 @@ export const SIGNATURE_SAMPLES: readonly SignatureSample[] = [
   ),
   written("refs", 4 * MIB, (image) => void image.write("\0\0\0ReFS\0", 0, "latin1")),
   tool("apfs", 600 * MIB, "mkapfs", "-L", "apple", "@"),
-  tool("hfs", 4 * MIB, "hformat", "-l", "hfslabel", "@"),
+  {
+    ...tool("hfs", 4 * MIB, "hformat", "-l", "hfslabel", "@"),
+    // What macOS would put there, and what the UUID is made of.
+    edit: (image) => image.write("0123456789abcdef", 0x474, "hex"),
+  },
   {
     ...tool("hfsplus", 0, "xorriso", "-as", "mkisofs", "-quiet", "-hfsplus", "-V", "hfsplusvol", "-o", "@", "@tree"),
     edit: keepHfsPlus,
@@ -444,7 +451,8 @@ export function makeSample(sample: SignatureSample, folder: string): string {
   }
   if (sample.edit !== undefined) {
     const bytes = readFileSync(image);
-    writeFileSync(image, sample.edit(bytes) ?? bytes);
+    const edited = sample.edit(bytes);
+    writeFileSync(image, edited instanceof Uint8Array ? edited : bytes);
   }
   return sample.take === undefined ? image : sample.take === "ten" ? ten : other;
 }

@@ -38,14 +38,15 @@ function decodeHfsPlus(window: Window): Found | undefined {
   if (inner === undefined) return undefined;
   const header = window.bytes(inner + HEADER_AT, 2);
   // One that lies deeper inside than what is in memory is looked at afterwards.
-  return header === undefined || isHfsPlus(header) ? { offset: inner + HEADER_AT } : undefined;
+  return header === undefined || isHfsPlus(header) ? { offset: HEADER_AT } : undefined;
 }
 
 async function finishHfsPlus(window: Window, found: Found, read: ReadMore): Promise<Found> {
-  const inner = found.offset - HEADER_AT;
-  const header = window.bytes(found.offset, hfsplus_vh.$size) ?? (await read(found.offset, hfsplus_vh.$size));
+  const inner = wrapperOffset(window)!;
+  const at = inner + HEADER_AT;
+  const header = window.bytes(at, hfsplus_vh.$size) ?? (await read(at, hfsplus_vh.$size));
   if (header === undefined || !isHfsPlus(header.subarray(0, 2))) {
-    return { ...found, problem: `no volume header at byte ${found.offset}` };
+    return { ...found, problem: `no volume header at byte ${at}` };
   }
   const view = viewOf(header);
   const uuid = await uuidOfFinderInfo(hfsplus_vh.finderInfo_id(view, 0));

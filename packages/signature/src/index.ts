@@ -1,3 +1,4 @@
+export { SIGNATURE_DAMAGED, SIGNATURE_FINDINGS } from "./findings.js";
 export { identify } from "./identify.js";
 export type { Found, Magic, ReadMore, SignatureRow } from "./row.js";
 export { SIGNATURES } from "./table.js";

@@ -2,6 +2,7 @@ import { encodeText, type FindingKind, finding, findingFromError, type Report } 
 import { bootVerdict, PROFILES, type Verdict } from "@guestprobe/boot";
 import { type BtrfsFileSystem, isBtrfs, type Subvolume } from "@guestprobe/btrfs";
 import { BOOT_PROBE_PATHS, DEFAULT_GRUB_VERSION } from "@guestprobe/grub";
+import type { Signature } from "@guestprobe/signature";
 import { type FileSystem, GRUB_WALK, resolve, textPair } from "@guestprobe/vfs";
 import { bootView } from "../boot-view.js";
 import type { Context } from "../context.js";
@@ -10,6 +11,7 @@ import { type Guest, partitionDevice, type Volume } from "../guest.js";
 import { escapeGuestText } from "../output/escape.js";
 import { findingJson, imageErrorOnly, type Output } from "../output/output.js";
 import { type Column, formatBytes, table } from "../output/table.js";
+import { signatureOf } from "../signature.js";
 import type { Options, Run } from "../verbs.js";
 import { diskJson, fsJson } from "./disk-json.js";
 
@@ -35,8 +37,24 @@ export const NOTHING_RECOGNISED: FindingKind = {
   ],
 };
 
+export const NOT_READ: FindingKind = {
+  code: "disk-not-read",
+  severity: "warning",
+  title: "A disk holds something that this tool names and does not read",
+  explanation:
+    "There are neither partitions nor a file system that is read on the disk, and a superblock tells what it is: an " +
+    "encrypted volume, a member of an array or of a volume group, or a file system of another kind. Nothing can be said " +
+    "about the files on it.",
+  next: [
+    "give the other members of the volume or array on the same command line",
+    "`guestprobe inspect --json` has its UUID",
+  ],
+};
+
 interface Inspected {
   readonly fs: FileSystem | undefined;
+  /** Of a volume that no reader opens. */
+  readonly signature: Signature | undefined;
   /** Of a file system that is listed under another volume, which is its first. */
   readonly isFurtherMember: boolean;
   readonly bootFiles: readonly string[];
@@ -56,6 +74,12 @@ export const inspect: Run = async (context, words, options) => {
       disk.partitions.partitions.length > 0 || volumes.some((volume) => isRecognised(found.get(volume.device)));
     recognised ||= known;
     if (known || disk.container === undefined || volumes.some((volume) => guest.failure(volume))) continue;
+    const named = found.get(disk.name)?.signature;
+    if (named !== undefined) {
+      const what = `${named.title} (${named.kind}), which is named and not read`;
+      out.log.report(finding(NOT_READ, what, { device: disk.name, offset: named.offset }));
+      continue;
+    }
     const table = disk.partitions.tables.length > 0 ? "an empty partition table" : "no partition table";
     const why = disk.device.size === 0 ? "the image is empty" : `${table} and no file system that is known`;
     out.log.report(finding(NOTHING_RECOGNISED, why, { device: disk.name, offset: 0 }));
@@ -65,7 +89,7 @@ export const inspect: Run = async (context, words, options) => {
     const extra = (device: string): Record<string, unknown> => {
       const inspected = found.get(device);
       return {
-        fs: fsJson(inspected?.fs),
+        fs: fsJson(inspected?.fs, inspected?.signature),
         bootFiles: inspected?.bootFiles ?? [],
         ...(inspected?.fs && isBtrfs(inspected.fs) ? { subvolumes: inspected.subvolumes.map(subvolumeJson) } : {}),
       };
@@ -106,6 +130,7 @@ async function inspectVolume({ out, watch }: Context, guest: Guest, volume: Volu
   const { report } = out.log;
   const isFurtherMember = await guest.isFurtherMember(volume);
   const fs = isFurtherMember ? undefined : await guest.fileSystem(volume);
+  const signature = fs === undefined && !isFurtherMember ? await signatureOf(volume, report, watch) : undefined;
   const bootFiles: string[] = [];
   for (const path of fs === undefined ? [] : BOOT_PROBE_PATHS) {
     try {
@@ -120,7 +145,7 @@ async function inspectVolume({ out, watch }: Context, guest: Guest, volume: Volu
     }
   }
   const subvolumes = fs && isBtrfs(fs) ? await listSubvolumes(fs, volume, report) : [];
-  return { fs, isFurtherMember, bootFiles, subvolumes };
+  return { fs, signature, isFurtherMember, bootFiles, subvolumes };
 }
 
 const isRecognised = (inspected: Inspected | undefined): boolean =>
@@ -165,8 +190,10 @@ function subvolumeLine({ id, path, readOnly, isDefault }: Subvolume): string {
 function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, Inspected>): void {
   const rows: string[][] = [];
   const row = (name: string, bytes: number, type: string, device: string): void => {
-    const fs = found.get(device)?.fs;
-    rows.push([name, formatBytes(bytes), type, fs?.kind ?? "", fs ? escapeGuestText(fs.label) : "", fs?.uuid ?? ""]);
+    const { fs, signature } = found.get(device) ?? {};
+    const what = fs ?? signature;
+    const label = what === undefined ? "" : escapeGuestText(what.label);
+    rows.push([name, formatBytes(bytes), type, what?.kind ?? "", label, escapeGuestText(what?.uuid ?? "")]);
   };
   for (const disk of guest.disks) {
     const kinds = disk.partitions.tables.map((each) =>

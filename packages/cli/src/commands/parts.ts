@@ -1,11 +1,11 @@
 import type { Partition } from "@guestprobe/partition";
-import type { FileSystem } from "@guestprobe/vfs";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit.js";
 import { type Disk, partitionDevice } from "../guest.js";
 import { escapeGuestText } from "../output/escape.js";
 import { findingJson } from "../output/output.js";
 import { type Column, formatBytes, table } from "../output/table.js";
+import { type Content, contentOf } from "../signature.js";
 import type { Run } from "../verbs.js";
 import { diskJson, fsJson } from "./disk-json.js";
 
@@ -16,6 +16,7 @@ const COLUMNS: readonly Column[] = [
   { title: "size", align: "right" },
   { title: "" },
   { title: "type", flexible: true },
+  { title: "fs" },
   { title: "name", flexible: true },
 ];
 
@@ -23,15 +24,13 @@ export const parts: Run = async (context, words, options) => {
   const guest = await context.open(words, options);
   const { out } = context;
   const found = guest.disks.some((disk) => disk.partitions.tables.length > 0);
+  const held = await contentOf(context, guest);
   if (out.options.json) {
-    const kinds = new Map<string, FileSystem | undefined>();
-    for (const volume of guest.volumes) {
-      const isListed = !(await guest.isFurtherMember(volume));
-      kinds.set(volume.device, isListed ? await guest.fileSystem(volume) : undefined);
-    }
     out.json({
       schema: "guestprobe/parts/1",
-      disks: guest.disks.map((disk) => diskJson(disk, (device) => ({ fs: fsJson(kinds.get(device)) }))),
+      disks: guest.disks.map((disk) =>
+        diskJson(disk, (device) => ({ fs: fsJson(held.get(device)?.fs, held.get(device)?.signature) })),
+      ),
       mapped: [],
       findings: out.log.findings.map(findingJson),
     });
@@ -39,12 +38,12 @@ export const parts: Run = async (context, words, options) => {
   }
   for (const [index, disk] of guest.disks.entries()) {
     if (index > 0) out.line();
-    showDisk(context, disk);
+    showDisk(context, disk, held);
   }
   return found ? EXIT.yes : EXIT.no;
 };
 
-function showDisk({ out }: Context, disk: Disk): void {
+function showDisk({ out }: Context, disk: Disk, held: ReadonlyMap<string, Content>): void {
   const { tables, partitions, gaps } = disk.partitions;
   const kinds = tables.map((found) =>
     found.role === "main" ? found.kind.toUpperCase() : `${found.role} ${found.kind.toUpperCase()}`,
@@ -54,10 +53,10 @@ function showDisk({ out }: Context, disk: Disk): void {
   out.line(out.style("bold", `${head}, ${kinds.length === 0 ? "no partition table" : kinds.join(" and ")}`));
   if (tables.length === 0) return;
   const rows = [
-    ...partitions.map((partition) => ({ at: partition.start, row: partitionRow(disk, partition) })),
+    ...partitions.map((partition) => ({ at: partition.start, row: partitionRow(disk, partition, held) })),
     ...gaps.map((gap) => ({
       at: gap.start,
-      row: ["", String(gap.start), String(gap.start + gap.length), formatBytes(gap.length), "", "(free)", ""],
+      row: ["", String(gap.start), String(gap.start + gap.length), formatBytes(gap.length), "", "(free)", "", ""],
     })),
   ].sort((a, b) => a.at - b.at);
   out.lines(
@@ -69,15 +68,18 @@ function showDisk({ out }: Context, disk: Disk): void {
   );
 }
 
-function partitionRow(disk: Disk, partition: Partition): string[] {
+function partitionRow(disk: Disk, partition: Partition, held: ReadonlyMap<string, Content>): string[] {
+  const device = partitionDevice(disk.name, partition);
+  const { fs, signature } = held.get(device) ?? {};
   const { start, length, type } = partition;
   return [
-    `(${partitionDevice(disk.name, partition)})`,
+    `(${device})`,
     String(start),
     String(start + length),
     formatBytes(length),
     partition.active ? "*" : "",
     type.name ?? type.id,
+    (fs ?? signature)?.kind ?? "",
     escapeGuestText(partition.name ?? ""),
   ];
 }
