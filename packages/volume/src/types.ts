@@ -1,4 +1,4 @@
-import type { BlockDevice, Report } from "@guestprobe/block";
+import type { BlockDevice, ImageError, Report } from "@guestprobe/block";
 import type { LogicalVolume, VolumeGroup } from "./lvm2/metadata.js";
 
 /** A disk, a partition, or a volume assembled before, that may be part of a volume. */
@@ -21,8 +21,6 @@ interface Mapped {
   readonly members: readonly string[];
   /** What belongs together: the UUID of the volume group or of the array. */
   readonly group: string;
-  /** Whether it is meant to be used by itself; parts of other volumes, and what LVM hides, are not. */
-  readonly isVisible: boolean;
 }
 
 /** A logical volume of LVM2. */
@@ -52,7 +50,7 @@ export interface LvmMember {
   readonly uuid: string;
   /** Data areas in its header. */
   readonly dataAreas: number;
-  /** The volume group as its first metadata area has it; undefined where there is none, or it cannot be read. */
+  /** The group as the text of its first metadata area has it; undefined where there is none, or it cannot be read. */
   readonly firstArea: VolumeGroup | undefined;
 }
 
@@ -66,6 +64,15 @@ export interface AssembleOptions {
   /** Takes what is worth telling: members that are missing, metadata that is damaged. */
   readonly report?: Report;
   readonly signal?: AbortSignal;
+  /** Further members inside a volume that was assembled: its partitions. */
+  readonly inside?: (volume: MappedVolume) => Promise<readonly VolumeMember[]>;
+}
+
+/** Something that is there and cannot be put together; it was reported, too. What it holds cannot be told. */
+export interface UnreadVolume {
+  /** GRUB's name of a logical volume; the names of its members for an array. */
+  readonly devices: readonly string[];
+  readonly error: ImageError;
 }
 
 /** What was made of a set of members. */
@@ -74,6 +81,9 @@ export interface AssembledVolumes {
   readonly volumes: readonly MappedVolume[];
   /** Volume groups in the order in which the first member of each was met. */
   readonly groups: readonly LvmGroup[];
+  readonly unread: readonly UnreadVolume[];
   /** Members that are part of something, by name: what of. Their own bytes are no file system. */
   readonly taken: ReadonlyMap<string, string>;
+  /** Names of all that was looked at, volumes on top of others included, in that order. */
+  readonly scanned: readonly string[];
 }

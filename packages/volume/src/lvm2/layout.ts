@@ -2,7 +2,7 @@
  * LVM2's physical volumes. LVM2, lib/label/label.h, lib/format_text/layout.h. Everything is little-endian; offsets and sizes are
  * in bytes from the start of the physical volume unless they say otherwise.
  */
-import { bytes, LE, struct, u32, u64 } from "@guestprobe/block/struct";
+import { bytes, LE, struct, u32, u64, u64big } from "@guestprobe/block/struct";
 
 /** Sectors at the start of a device in which a label may lie. */
 export const LABEL_SCAN_SECTORS = 4;
@@ -57,3 +57,17 @@ export const RAW_LOCN_IGNORED = 1;
 
 /** LVM's CRC is the one of IEEE 802.3 with this start value, and without inversion. lib/misc/crc.h. */
 export const INITIAL_CRC = 0xf597a6cf;
+
+/** At the start of the metadata of an image of a RAID. Linux, drivers/md/dm-raid.c. */
+export const dm_raid_superblock = struct("dm_raid_superblock", 512, LE, {
+  magic: u32(0),
+  compat_features: u32(4), // 1: the fields from flags on mean something
+  array_position: u32(12),
+  events: u64big(16),
+  failed_devices: u64big(24),
+  disk_recovery_offset: u64big(32), // sectors that are rebuilt; all ones: nothing is to be
+  flags: u32(60),
+});
+/** "DmRd". */
+export const DM_RAID_MAGIC = 0x64526d44;
+export const SB_FLAG_RESHAPE_ACTIVE = 1;

@@ -55,7 +55,7 @@ export type SegmentBody =
   /** Reads fail, on purpose. */
   | { readonly kind: "error" }
   /** The parts of a pool that are no volume by themselves. */
-  | { readonly kind: "cache-pool" }
+  | { readonly kind: "cache-pool"; readonly mode: string | undefined }
   | { readonly kind: "unknown" };
 
 export type Segment = SegmentBody & {
@@ -98,7 +98,7 @@ function decodeBody(section: Section, type: string, sectors: number): SegmentBod
       return {
         kind: "cache",
         origin: textOf(section, "origin"),
-        cache: optionalText(section, "cache_pool") ?? textOf(section, "cache_vol"),
+        cache: textOf(section, "cache_pool"),
         mode: optionalText(section, "cache_mode"),
       };
     case "writecache":
@@ -132,9 +132,10 @@ function decodeBody(section: Section, type: string, sectors: number): SegmentBod
       };
     case "integrity":
       return { kind: "integrity", origin: textOf(section, "origin") };
+    case "cache-pool":
+      return { kind: "cache-pool", mode: optionalText(section, "cache_mode") };
     case "zero":
     case "error":
-    case "cache-pool":
       return { kind: type };
     default:
       return { kind: "unknown" };
