@@ -121,7 +121,8 @@ const placesOf = (cases) => {
  *
  * @param {string} folder
  * @param {readonly MdCase[]} cases
- * @returns what the kernel read of each: its bytes and their SHA-256; and the disks with the places of the members
+ * @returns {Promise<{ disks: string[], arrays: { name: string, places: { disk: number, partition: number }[], size: number,
+ *   sha256: string }[] }>} what the kernel read of each: its bytes and their SHA-256; and the disks with the places of the members
  */
 export async function makeMdArrays(folder, cases) {
   const places = placesOf(cases);
