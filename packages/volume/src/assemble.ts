@@ -1,8 +1,9 @@
-import { finding, findingFromError, isImageError, type Report, readUpTo } from "@guestprobe/block";
+import { type Finding, finding, findingFromError, isImageError, type Report, readUpTo } from "@guestprobe/block";
 import { LVM_ORPHAN, LVM_PV_DUPLICATE, LVM_VG_NAME } from "./lvm2/findings.js";
-import { assembleGroup, describeGroup, type FoundGroup, groupPhysicalVolumes, joinNames } from "./lvm2/group.js";
+import { assembleGroup, describeGroup, type FoundGroup, groupPhysicalVolumes } from "./lvm2/group.js";
 import { LABEL_BYTES } from "./lvm2/label.js";
 import { type PhysicalVolumeFound, readPhysicalVolume, TextCache } from "./lvm2/physical.js";
+import { type AssembledMd, assembleMd } from "./md/assemble.js";
 import type { AssembledVolumes, AssembleOptions, MappedVolume, VolumeMember } from "./types.js";
 
 /** Volumes on volumes on ...: each round looks into what the one before made. */
@@ -29,42 +30,59 @@ export async function assembleVolumes(
   const { signal } = options;
   const texts = new TextCache();
   const pvs: PhysicalVolumeFound[] = [];
-  const taken = new Map<string, string>();
-  let grouped = groupPhysicalVolumes([]);
   const scanned: VolumeMember[] = [];
+  let grouped = groupPhysicalVolumes([]);
+  let md = NO_ARRAYS;
+  let mdNotes: Finding[] = [];
   let fresh: readonly VolumeMember[] = members;
   for (let round = 0; round < MAX_ROUNDS && fresh.length > 0 && scanned.length < MAX_MEMBERS; round += 1) {
     scanned.push(...fresh);
+    // Arrays are put together anew, for a member may have come; what the last round says of them holds.
+    const notes: Finding[] = [];
+    md = await assembleMd(scanned, { ...options, report: (entry) => notes.push(entry) });
+    mdNotes = notes;
+    const inArrays = membersOfArrays(md);
     const starts = await Promise.all(fresh.map((member) => readStart(member, report, signal)));
-    const before = pvs.length;
     for (const [index, member] of fresh.entries()) {
+      // A mirror's member begins as the mirror does: the physical volume is the mirror.
+      if (inArrays.has(member.name)) continue;
       const pv = await readPhysicalVolume(member, starts[index]!, texts, report, signal);
       if (pv !== undefined) pvs.push(pv);
     }
-    if (pvs.length === before) break;
     grouped = groupPhysicalVolumes(withoutDuplicates(pvs));
     // Quietly: what was made of a group is made again where a member joins it.
     const quiet = namer();
     const made = grouped.groups.flatMap((group) => assembleGroup(group, quiet, () => {}).volumes);
-    fresh = await candidates(made, new Set(scanned.map(({ name }) => name)), options);
+    fresh = await candidates([...md.arrays, ...made], new Set(scanned.map(({ name }) => name)), options);
   }
+  for (const note of mdNotes) report(note);
   const { groups, orphans } = grouped;
   reportMembers(pvs, orphans, report);
   reportNames(groups, report);
   const name = namer();
+  const arrays = md.arrays.map((array) => ({ ...array, name: name(array.name) }));
   const assembled = groups.map((group) => assembleGroup(group, name, report));
+  const taken = new Map(md.taken);
   for (const { member } of pvs) taken.set(member.name, "LVM");
   for (const { vg, pvs: found } of groups) {
     for (const { member } of found) taken.set(member.name, `volume group ${vg.name}`);
   }
   return {
-    volumes: assembled.flatMap(({ volumes }) => volumes),
+    volumes: [...arrays, ...assembled.flatMap(({ volumes }) => volumes)],
     groups: groups.map(describeGroup),
-    unread: assembled.flatMap(({ unread }) => unread),
+    unread: [
+      ...md.unread.map(({ members: devices, error }) => ({ devices, error })),
+      ...assembled.flatMap(({ unread }) => unread),
+    ],
     taken,
     scanned: scanned.map(({ name: member }) => member),
   };
 }
+
+const NO_ARRAYS: AssembledMd = { arrays: [], taken: new Map(), unread: [] };
+
+const membersOfArrays = ({ arrays, taken }: AssembledMd): ReadonlySet<string> =>
+  new Set([...taken.keys(), ...arrays.flatMap(({ members }) => members)]);
 
 /** What a round may look into: the volumes of the one before, and what the caller finds inside them. */
 async function candidates(
@@ -96,11 +114,10 @@ function withoutDuplicates(pvs: readonly PhysicalVolumeFound[]): PhysicalVolumeF
   return pvs.filter((pv, index) => pvs.findIndex(({ label }) => label.uuid === pv.label.uuid) === index);
 }
 
-/** Names as GRUB gives them: where one is taken, "_1" is added, or one more than the last. kern/disk/diskfilter.c. */
-function namer(): (vg: string, lv: string) => string {
+/** Names as GRUB gives them: where one is taken, "_1" is added, or one more than the last. disk/diskfilter.c. */
+function namer(): (name: string) => string {
   const used = new Map<string, number>();
-  return (vg, lv) => {
-    const name = `lvm/${joinNames(vg, lv)}`;
+  return (name) => {
     const before = used.get(name);
     used.set(name, (before ?? -1) + 1);
     return before === undefined ? name : `${name}_${before + 1}`;

@@ -26,7 +26,10 @@ interface Mapped {
 /** A logical volume of LVM2. */
 export interface LvmVolume extends Mapped {
   readonly kind: "lvm2";
+  /** In the text of its group; of a snapshot, the volume that is its store. */
   readonly lv: LogicalVolume;
+  /** LVM's word for what it is: "linear", "striped", "raid5", "thin", "snapshot"; "mixed" where its segments differ. */
+  readonly layout: string;
 }
 
 /** An array of md. */
@@ -77,7 +80,7 @@ export interface UnreadVolume {
 
 /** What was made of a set of members. */
 export interface AssembledVolumes {
-  /** Groups in the order in which the first member of each was met; within a group, in the order of its metadata. */
+  /** Arrays, then the volumes of each group: both in the order in which the first member was met, or of the text. */
   readonly volumes: readonly MappedVolume[];
   /** Volume groups in the order in which the first member of each was met. */
   readonly groups: readonly LvmGroup[];

@@ -12,13 +12,15 @@ export interface FoundGroup {
   readonly pvs: readonly PhysicalVolumeFound[];
 }
 
-/** What a text gives the volumes of its group: GRUB's names. */
-export type NameVolume = (vg: string, lv: string) => string;
+/** GRUB's name of a volume, where another group may have the same. */
+export type NameVolume = (name: string) => string;
 
 /** GRUB's and device-mapper's way to join two names: a dash of either is doubled. */
-export function joinNames(vg: string, lv: string): string {
+function joinNames(vg: string, lv: string): string {
   return `${vg.replaceAll("-", "--")}-${lv.replaceAll("-", "--")}`;
 }
+
+const grubName = (vg: string, lv: string): string => `lvm/${joinNames(vg, lv)}`;
 
 /** Sorts physical volumes into groups, in the order in which the first of each was met. Those of none are left over. */
 export function groupPhysicalVolumes(found: readonly PhysicalVolumeFound[]): {
@@ -79,7 +81,7 @@ export function assembleGroup(
   }
   reportAges(group, report);
   const about = (lv: string): Report => {
-    const device = `lvm/${joinNames(vg.name, lv)}`;
+    const device = grubName(vg.name, lv);
     return (entry) => report({ ...entry, device: entry.device ?? device });
   };
   for (const { pv, a, b, extent } of overlaps(vg)) {
@@ -95,13 +97,13 @@ export function assembleGroup(
     try {
       const built = shown.build(mapper);
       for (const pv of built.missing) lost.set(pv, [...(lost.get(pv) ?? []), shown.lv.name]);
-      volumes.push(volumeOf(vg, shown.lv, built, name, pvs));
+      volumes.push(volumeOf(vg, shown, built, name, pvs));
     } catch (error) {
       if (!isImageError(error)) throw error;
       const { reason, format, structure, field } = error;
       const kind = error.code === "unsupported" ? LVM_TYPE : LVM_VOLUME;
       about(shown.lv.name)(finding(kind, reason, { format, structure, field }));
-      unread.push({ devices: [name(vg.name, shown.lv.name)], error });
+      unread.push({ devices: [name(grubName(vg.name, shown.lv.name))], error });
     }
   }
   reportMembers(group, devices, lost, report);
@@ -110,6 +112,7 @@ export function assembleGroup(
 
 interface Shown {
   readonly lv: LogicalVolume;
+  readonly layout: string;
   build(mapper: LvmMapper): BuiltVolume;
 }
 
@@ -122,28 +125,38 @@ function shownAs(vg: VolumeGroup, lv: LogicalVolume): Shown | undefined {
     const store = vg.logicalVolumes.get(segment.store);
     // One that is being merged is seen in its origin's place.
     if (store === undefined || segment.isMerging) return undefined;
-    return { lv: store, build: (mapper) => mapper.buildSnapshot(segment) };
+    return { lv: store, layout: "snapshot", build: (mapper) => mapper.buildSnapshot(segment) };
   }
-  return { lv, build: (mapper) => mapper.build(lv.name) };
+  return { lv, layout: layoutOf(lv), build: (mapper) => mapper.build(lv.name) };
 }
 
 function volumeOf(
   vg: VolumeGroup,
-  lv: LogicalVolume,
+  { lv, layout }: Shown,
   built: BuiltVolume,
   name: NameVolume,
   pvs: readonly PhysicalVolumeFound[],
 ): LvmVolume {
   return {
     kind: "lvm2",
-    name: name(vg.name, lv.name),
+    name: name(grubName(vg.name, lv.name)),
     aliases: [`lvmid/${vg.uuid}/${lv.uuid}`],
     linuxNames: [`/dev/mapper/${joinNames(vg.name, lv.name)}`, `/dev/${vg.name}/${lv.name}`],
     device: built.device,
     members: pvs.map(({ member }) => member.name).filter((member) => built.members.has(member)),
     group: vg.uuid,
     lv,
+    layout,
   };
+}
+
+function layoutOf({ segments }: LogicalVolume): string {
+  const words = new Set(
+    segments.map((segment) =>
+      segment.kind === "striped" && segment.areas.length === 1 ? "linear" : segment.type.replace(/\+.*$/, ""),
+    ),
+  );
+  return words.size === 1 ? [...words][0]! : "mixed";
 }
 
 function reportAges({ vg, pvs }: FoundGroup, report: Report): void {
