@@ -37,6 +37,7 @@ const TOOLS = {
   "qemu-system-x86_64": "qemu-system-x86",
   "qemu-img": "qemu-utils",
   "qemu-io": "qemu-utils",
+  "qemu-x86_64": "qemu-user",
   xz: "xz-utils",
   zstd: "zstd",
   bzip2: "bzip2",

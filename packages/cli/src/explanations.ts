@@ -2,6 +2,7 @@ import type { ErrorCode, FindingKind } from "@guestprobe/block";
 import { BOOT_FINDINGS } from "@guestprobe/boot";
 import { BTRFS_FINDINGS } from "@guestprobe/btrfs";
 import { EXT_FINDINGS } from "@guestprobe/ext";
+import { FAT_FINDINGS } from "@guestprobe/fat";
 import { GRUB_SEARCH_FINDINGS } from "@guestprobe/grub";
 import { IMAGE_FINDINGS } from "@guestprobe/image";
 import { PARTITION_FINDINGS } from "@guestprobe/partition";
@@ -124,6 +125,7 @@ export const EXPLANATIONS: ReadonlyMap<string, FindingKind> = new Map(
     ...BTRFS_FINDINGS,
     ...SQUASHFS_FINDINGS,
     ...VOLUME_FINDINGS,
+    ...FAT_FINDINGS,
     ...GRUB_SEARCH_FINDINGS,
     ...BOOT_FINDINGS,
   ].map((each) => [each.code, each]),
