@@ -1,9 +1,9 @@
 import { decodeText, isImageError } from "@guestprobe/block";
 import { describe, expect, it } from "vitest";
+import { superblock0, superblock1 } from "../../../../test/lib/md-superblocks.js";
 import { decodeBadBlocks } from "../../src/md/bad-blocks.js";
 import { decodeSuperblock0, endianOf0, superblock0Offset } from "../../src/md/superblock-0.js";
 import { decodeSuperblock1, hasMagic1, superblock1Offset } from "../../src/md/superblock-1.js";
-import { superblock0, superblock1 } from "./superblocks.js";
 
 const MIB = 1 << 20;
 const DEVICE = 3 * MIB;

@@ -1,6 +1,6 @@
 /** Superblocks of md by their bytes, for tests: fields by name, checksums that are right unless asked for otherwise. */
 import { viewOf } from "@guestprobe/block/struct";
-import { mdp_super_be, mdp_super_le, mdp_superblock_1 } from "../../src/md/layout.js";
+import { mdp_super_be, mdp_super_le, mdp_superblock_1 } from "../../packages/volume/src/md/layout.js";
 
 type Fields1 = Partial<Record<keyof typeof mdp_superblock_1.$fields, number | bigint | Uint8Array>>;
 type Fields0 = Partial<Record<keyof typeof mdp_super_le.$fields, number | bigint>>;
