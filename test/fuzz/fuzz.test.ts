@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Case } from "./lib/cases.js";
+import { cpu, MAX_BYTES, MAX_MS } from "./lib/job.js";
 import { Session } from "./lib/session.js";
 import { TARGETS } from "./targets/index.js";
 
@@ -12,19 +13,11 @@ const SEED = 20_261_129;
 /** Processor time for one target's cases, milliseconds: what the cases are worth, whatever else the machine does. */
 const SHARE = 300;
 const FEWEST = 12;
-/** Processor time of one case. */
-const MAX_MS = 5000;
-const MAX_BYTES = 256 << 20;
 
 const crashes = new URL("./crashes/", import.meta.url);
 const known = readdirSync(crashes)
   .filter((name) => name.endsWith(".json"))
   .map((name) => [name, JSON.parse(readFileSync(new URL(name, crashes), "utf8")) as Case] as const);
-
-const cpu = (): number => {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-};
 
 async function check(session: Session, one: Case): Promise<void> {
   const started = cpu();

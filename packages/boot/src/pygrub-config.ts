@@ -42,7 +42,7 @@ export function parsePygrubGrub2(bytes: Uint8Array): PygrubConfig {
       continue;
     }
     if (text.startsWith("menuentry")) {
-      const title = /^menuentry ["'](.*?)["'](.*?)\{/.exec(text)?.[1];
+      const title = menuentryTitle(text);
       if (title === undefined) return { fault: "a menuentry without a quoted title and a brace on one line", line };
       if (open !== undefined) return { fault: "an entry inside an entry", line };
       open = { title, line, lines: [] };
@@ -74,6 +74,14 @@ export function parsePygrubGrub2(bytes: Uint8Array): PygrubConfig {
   if (open !== undefined) return { fault: "an entry without an end", line: open.line };
   const number = /^[0-9]+$/.test(chosen) ? Number(chosen) : 0;
   return { entries, default: number < entries.length ? number : 0 };
+}
+
+/** pygrub's own pattern is `^menuentry ["'](.*?)["'](.*?)\{`, which takes the square of a line full of quotes. */
+function menuentryTitle(text: string): string | undefined {
+  if (!/^menuentry ["']/.test(text)) return undefined;
+  const body = text.slice("menuentry '".length);
+  const end = body.search(/["']/);
+  return end >= 0 && body.includes("{", end + 1) ? body.slice(0, end) : undefined;
 }
 
 function readEntry(open: {

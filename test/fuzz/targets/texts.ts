@@ -221,7 +221,8 @@ const verdict: Target = {
     const view = guestView({ "xen/xvda,msdos1": { files }, "xen/xvdb": { files, hidden: "why not" } });
     for (const profile of PROFILES) {
       const result = await happened.attempt(() => bootVerdict(view, { profile }));
-      happened.note(`${profile.id} ${result?.answer}`);
+      const said = result?.summary.replace(/[`"'][^`"']*[`"']|\d+/g, "#").slice(0, 60);
+      happened.note(`${profile.id} ${result?.answer} ${said}`);
     }
     return happened.what;
   },
