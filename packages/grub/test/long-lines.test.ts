@@ -83,3 +83,18 @@ it("syslinux.cfg: submenus inside each other do not multiply the labels", async 
   expect(config.problems[0]?.what).toBe("more than 64 submenus inside each other");
   await soon(() => syslinuxMenu(config));
 });
+
+describe("many of a kind take no more than their number", () => {
+  it("functions", async () => {
+    const names = Array.from({ length: 60_000 }, (_, n) => `function f${n} { true; }`);
+    const run = await soon(() => runText("grub.cfg", `${names.join("\n")}\nf59999 && echo yes`, { world: memoryWorld([]) }));
+    expect(run.reason).toBe("end");
+  });
+
+  it("exported variables, and files that each start with copies of them", async () => {
+    const exports = Array.from({ length: 50_000 }, (_, n) => `export v${n}`).join("\n");
+    const world = memoryWorld([["(hd0)/f", "true"]]);
+    const run = await soon(() => runText("grub.cfg", `${exports}\nwhile true; do configfile /f; done`, { world }));
+    expect(run.error?.message).toContain("steps");
+  });
+});
