@@ -34,6 +34,7 @@ const TOOLS = {
   losetup: "mount",
   "qemu-img": "qemu-utils",
   "qemu-io": "qemu-utils",
+  "qemu-x86_64": "qemu-user",
   xz: "xz-utils",
   zstd: "zstd",
   bzip2: "bzip2",

@@ -188,6 +188,15 @@ function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, In
     out.line(`Subvolumes of (${device}), 5 being the top level, where GRUB begins:`);
     out.lines(subvolumes.map(subvolumeLine));
   }
+  for (const { name, container } of guest.disks) {
+    const snapshots = container?.info.snapshots ?? [];
+    if (snapshots.length === 0) continue;
+    out.line();
+    out.line(`Snapshots of (${name}), which --snapshot chooses:`);
+    out.lines(
+      snapshots.map((each) => `  ${escapeGuestText(encodeText(each.id))} ${escapeGuestText(encodeText(each.name))}`),
+    );
+  }
   const files = [...found].flatMap(([device, { bootFiles }]) => bootFiles.map((path) => `  (${device})${path}`));
   out.line();
   out.line(files.length === 0 ? "No boot files." : "Boot files:");
