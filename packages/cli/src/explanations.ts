@@ -9,6 +9,7 @@ import { SQUASHFS_FINDINGS } from "@guestprobe/squashfs";
 import { AMBIGUOUS_FILE_SYSTEM } from "@guestprobe/vfs";
 import { XFS_FINDINGS } from "@guestprobe/xfs";
 import { NOTHING_RECOGNISED } from "./commands/inspect.js";
+import { SANDBOX_ENDED } from "./sandbox.js";
 
 const kind = (
   code: ErrorCode,
@@ -116,6 +117,7 @@ export const EXPLANATIONS: ReadonlyMap<string, FindingKind> = new Map(
     ...ERROR_KINDS,
     AMBIGUOUS_FILE_SYSTEM,
     NOTHING_RECOGNISED,
+    SANDBOX_ENDED,
     ...IMAGE_FINDINGS,
     ...PARTITION_FINDINGS,
     ...EXT_FINDINGS,

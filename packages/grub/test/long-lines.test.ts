@@ -87,7 +87,9 @@ it("syslinux.cfg: submenus inside each other do not multiply the labels", async 
 describe("many of a kind take no more than their number", () => {
   it("functions", async () => {
     const names = Array.from({ length: 60_000 }, (_, n) => `function f${n} { true; }`);
-    const run = await soon(() => runText("grub.cfg", `${names.join("\n")}\nf59999 && echo yes`, { world: memoryWorld([]) }));
+    const run = await soon(() =>
+      runText("grub.cfg", `${names.join("\n")}\nf59999 && echo yes`, { world: memoryWorld([]) }),
+    );
     expect(run.reason).toBe("end");
   });
 

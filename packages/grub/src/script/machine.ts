@@ -133,6 +133,8 @@ export class Machine extends MachineState {
 
   async #command(command: Command): Promise<number> {
     this.budget.spend("steps");
+    const turn = this.budget.turn();
+    if (turn !== undefined) await turn;
     switch (command.kind) {
       case "simple":
         return this.#simple(command);
