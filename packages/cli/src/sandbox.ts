@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type FindingKind, finding } from "@guestprobe/block";
-import { isOnHost } from "./arguments.js";
+import { isHostFile, isOnHost } from "./arguments.js";
 import { EXIT, type ExitCode, UsageError } from "./exit.js";
 import { type Limits, parseLimits } from "./limits.js";
 import { findingJson } from "./output/output.js";
@@ -88,7 +88,7 @@ export function sandboxArguments({ verb, words, options }: Invocation, limits: P
   if (permission === undefined) return [`--max-old-space-size=${heap}`, main];
   const readable = [...programFolders(main), ...filesOf(words, options)];
   const destination = WRITES_TO_LAST.has(verb.name) ? words.at(-1) : undefined;
-  const writable = destination === undefined ? [] : [resolve(destination), join(resolve(destination), "*")];
+  const writable = destination === undefined ? [] : folder(resolve(destination));
   return [
     `--max-old-space-size=${heap}`,
     "--no-warnings",
@@ -98,6 +98,9 @@ export function sandboxArguments({ verb, words, options }: Invocation, limits: P
     main,
   ];
 }
+
+/** A folder that may not be there yet. Node adds the star by itself when it is. */
+const folder = (path: string): string[] => (existsSync(path) ? [path] : [path, join(path, "*")]);
 
 /** Node 20 ends with a failed assertion when a path is given twice, or after a longer one that begins with it. */
 const inOrder = (paths: readonly string[]): string[] => [...new Set(paths)].sort();
@@ -126,11 +129,11 @@ function filesOf(words: readonly string[], options: Invocation["options"]): stri
     return Array.isArray(value) ? (value as string[]) : typeof value === "string" ? [value] : [];
   };
   const xl = list("xl").flatMap((path) => [path, ...disksOf(readXlGuest(path), path).map(({ target }) => target)]);
-  const files = [...words, ...["image", "backing", "rt", "host"].flatMap(list), ...xl].filter(isOnHost);
+  const files = [...words, ...["image", "backing", "rt", "host"].flatMap(list), ...xl].filter(isHostFile);
   const folders = list("allowBacking").filter(isOnHost);
   return [
     ...files.flatMap((path) => [resolve(path), realpathSync(path)]),
-    ...folders.flatMap((path) => [resolve(path), join(realpathSync(path), "*")]),
+    ...folders.flatMap((path) => [resolve(path), realpathSync(path)]),
   ];
 }
 
