@@ -1,4 +1,12 @@
-import { ERROR_CODES, type Finding, finding, findingFromError, isImageError, type Report, readUpTo } from "@guestprobe/block";
+import {
+  ERROR_CODES,
+  type Finding,
+  finding,
+  findingFromError,
+  isImageError,
+  type Report,
+  readUpTo,
+} from "@guestprobe/block";
 import { LVM_ORPHAN, LVM_PV_DUPLICATE, LVM_VG_NAME } from "./lvm2/findings.js";
 import { assembleGroup, describeGroup, type FoundGroup, groupPhysicalVolumes } from "./lvm2/group.js";
 import { LABEL_BYTES } from "./lvm2/label.js";
