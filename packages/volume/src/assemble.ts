@@ -45,7 +45,7 @@ export async function assembleVolumes(
   let fresh: readonly VolumeMember[] = members;
   const given = new Set(members.map(({ name }) => name));
   const isGiven = (device: string | undefined): boolean => device !== undefined && given.has(device);
-  for (let round = 0; round < MAX_ROUNDS && fresh.length > 0 && scanned.length < MAX_MEMBERS; round += 1) {
+  for (let round = 0; round < MAX_ROUNDS && fresh.length > 0; round += 1) {
     scanned.push(...fresh);
     // Arrays are put together anew, for a member may have come; what the last round says of them holds.
     const notes: Finding[] = [];
@@ -65,7 +65,8 @@ export async function assembleVolumes(
     // Quietly: what was made of a group is made again where a member joins it.
     const quiet = namer();
     const made = grouped.groups.flatMap((group) => assembleGroup(group, quiet, () => {}).volumes);
-    fresh = await candidates([...md.arrays, ...made], new Set(scanned.map(({ name }) => name)), options);
+    const next = await candidates([...md.arrays, ...made], new Set(scanned.map(({ name }) => name)), options);
+    fresh = next.slice(0, Math.max(0, MAX_MEMBERS - scanned.length));
   }
   for (const note of mdNotes) report(note);
   const { groups, orphans } = grouped;
