@@ -13,7 +13,7 @@ import { raid0Map, raid1Map } from "../raid/plain.js";
 import { snapshotDevice } from "../snapshot/device.js";
 import { openThinPool, type ThinPool, thinDevice } from "../thin/device.js";
 import { failingRun, runsWithin } from "./extents.js";
-import { LVM_CACHE, LVM_CACHE_DIRTY } from "./findings.js";
+import { LVM_CACHE, LVM_CACHE_DIRTY, LVM_RAID_DEGRADED } from "./findings.js";
 import type { LogicalVolume, VolumeGroup } from "./metadata.js";
 import { type RaidImage, raidMapOf, raidSegmentDevice } from "./raid.js";
 import type { Area, Segment } from "./segment.js";
@@ -136,7 +136,12 @@ export class LvmMapper {
         const legs = areas.map((area) => this.#area(area, segment.extentCount));
         const members = legs.map((leg) => (leg.members.size === 0 ? undefined : leg.device));
         const merged = merge(raidDevice(raid1Map(legs.length, size), members), legs);
-        return members.every((member) => member === undefined) ? merged : complete(merged);
+        const lost = areas.filter((_, index) => members[index] === undefined).map(({ name }) => name);
+        if (lost.length === legs.length) return merged;
+        if (lost.length > 0) {
+          this.#report(lv.name)(finding(LVM_RAID_DEGRADED, `mirror without ${lost.join(", ")}`, { format: "lvm2" }));
+        }
+        return complete(merged);
       }
       case "raid":
         return this.#raid(lv, segment, size);
