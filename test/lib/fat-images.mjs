@@ -12,7 +12,14 @@ const run = (command, ...args) => execFileSync(command, args, { env: ENVIRONMENT
 /**
  * A fresh volume.
  *
- * @param {{ bits: 12 | 16 | 32, size: string, perCluster?: number, sector?: number, label?: string, options?: string[] }} options
+ * @param {string} image
+ * @param {object} options
+ * @param {number} options.bits 12, 16 or 32
+ * @param {string} options.size as truncate takes it
+ * @param {number} [options.perCluster] sectors
+ * @param {number} [options.sector] bytes
+ * @param {string} [options.label]
+ * @param {readonly string[]} [options.options] for mkfs.fat
  */
 export function makeFat(image, { bits, size, perCluster, sector = 512, label, options = [] }) {
   run("truncate", "-s", "0", image);

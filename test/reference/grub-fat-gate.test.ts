@@ -33,8 +33,10 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** What GRUB says of the device: `ls -l` prints label and UUID. */
 function grubDevice(path: string): { label: string | undefined; uuid: string | undefined } | undefined {
-  const options = { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] } as const;
-  const line = execFileSync("grub-fstest", [path, "ls", "--", "-l", "(loop0)"], options);
+  const line = execFileSync("grub-fstest", [path, "ls", "--", "-l", "(loop0)"], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  });
   if (!line.includes("Filesystem type fat")) return undefined;
   return { label: /Label `([^']*)'/.exec(line)?.[1], uuid: /UUID ([^ ]+)/.exec(line)?.[1] };
 }

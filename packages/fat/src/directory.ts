@@ -45,11 +45,6 @@ const isDots = (raw: Uint8Array): boolean => equalBytes(raw, DOT) || equalBytes(
 
 export const isFree = (raw: Uint8Array): boolean => raw[0] === ENTRY_DELETED || raw[0] === ENTRY_FREE;
 
-/** Whether the 32 bytes name a file or directory. */
-export function isFileEntry(raw: Uint8Array): boolean {
-  return !isFree(raw) && (raw[11]! & ATTR_VOLUME_ID) === 0 && !isDots(raw.subarray(0, 11));
-}
-
 /** Counts what a piece of a directory holds. Linux, fs/fat/dir.c, fat_subdirs; blkid's search for the label. */
 export function countEntries(data: Uint8Array): DirectoryCount {
   let subdirectories = 0;
