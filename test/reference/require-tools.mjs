@@ -37,9 +37,12 @@ const TOOLS = {
   "qemu-system-x86_64": "qemu-system-x86",
   "qemu-img": "qemu-utils",
   "qemu-io": "qemu-utils",
+  "qemu-x86_64": "qemu-user",
   xz: "xz-utils",
   "mkfs.fat": "dosfstools",
   mcopy: "mtools",
+  xorriso: "xorriso",
+  genisoimage: "genisoimage",
   zstd: "zstd",
   bzip2: "bzip2",
 };

@@ -8,6 +8,7 @@ import { IMAGE_FINDINGS } from "@guestprobe/image";
 import { PARTITION_FINDINGS } from "@guestprobe/partition";
 import { SQUASHFS_FINDINGS } from "@guestprobe/squashfs";
 import { AMBIGUOUS_FILE_SYSTEM } from "@guestprobe/vfs";
+import { VOLUME_FINDINGS } from "@guestprobe/volume";
 import { XFS_FINDINGS } from "@guestprobe/xfs";
 import { NOTHING_RECOGNISED } from "./commands/inspect.js";
 
@@ -124,6 +125,7 @@ export const EXPLANATIONS: ReadonlyMap<string, FindingKind> = new Map(
     ...BTRFS_FINDINGS,
     ...SQUASHFS_FINDINGS,
     ...FAT_FINDINGS,
+    ...VOLUME_FINDINGS,
     ...GRUB_SEARCH_FINDINGS,
     ...BOOT_FINDINGS,
   ].map((each) => [each.code, each]),

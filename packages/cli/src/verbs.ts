@@ -58,6 +58,10 @@ const IMAGE_OPTIONS: readonly OptionSpec[] = [
     description: "files that images name may be opened in this folder",
     repeatable: true,
   },
+  {
+    flags: "--snapshot <name>",
+    description: "an internal snapshot of qcow2 images, by id or by name, instead of what they hold now",
+  },
 ];
 
 /** Options of every verb that reads file systems. */

@@ -29,7 +29,8 @@ export {
   libfsimageReadsXfs,
   xfsGate,
 } from "./gate/xfs.js";
-export type { GrubMachineOptions } from "./machine.js";
+export type { GrubMachineOptions, LostDevice } from "./machine.js";
+export { type GrubMapped, grubMapped, type HiddenDisk } from "./mapped.js";
 export type { MapPartition, MapResult } from "./partition-map.js";
 export { type DriverClaim, probeDriver } from "./probe.js";
 export {

@@ -2,12 +2,14 @@ import type { Partition } from "@guestprobe/partition";
 import type { FileSystem } from "@guestprobe/vfs";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit.js";
-import { type Disk, partitionDevice } from "../guest.js";
+import type { Disk } from "../guest.js";
+import type { MappedDisk } from "../mapped.js";
 import { escapeGuestText } from "../output/escape.js";
 import { findingJson } from "../output/output.js";
 import { type Column, formatBytes, table } from "../output/table.js";
+import { partitionDevice } from "../partition-name.js";
 import type { Run } from "../verbs.js";
-import { diskJson, fsJson } from "./disk-json.js";
+import { diskJson, fsJson, mappedJson } from "./disk-json.js";
 
 const COLUMNS: readonly Column[] = [
   { title: "device" },
@@ -29,32 +31,38 @@ export const parts: Run = async (context, words, options) => {
       const isListed = !(await guest.isFurtherMember(volume));
       kinds.set(volume.device, isListed ? await guest.fileSystem(volume) : undefined);
     }
+    const extra = (device: string): Record<string, unknown> => ({ fs: fsJson(kinds.get(device)) });
     out.json({
       schema: "guestprobe/parts/1",
-      disks: guest.disks.map((disk) => diskJson(disk, (device) => ({ fs: fsJson(kinds.get(device)) }))),
-      mapped: [],
+      disks: guest.disks.map((disk) => diskJson(disk, extra)),
+      mapped: guest.mapped.map((disk) => mappedJson(disk, extra)),
       findings: out.log.findings.map(findingJson),
     });
     return found ? EXIT.yes : EXIT.no;
   }
   for (const [index, disk] of guest.disks.entries()) {
     if (index > 0) out.line();
-    showDisk(context, disk);
+    showTables(context, disk.name, escapeGuestText(disk.image), disk);
+  }
+  for (const disk of guest.mapped) {
+    const what = `on ${disk.volume.members.map((name) => `(${name})`).join(", ")}`;
+    out.line();
+    showTables(context, disk.volume.name, escapeGuestText(what), disk);
   }
   return found ? EXIT.yes : EXIT.no;
 };
 
-function showDisk({ out }: Context, disk: Disk): void {
+function showTables({ out }: Context, name: string, what: string, disk: Disk | MappedDisk): void {
   const { tables, partitions, gaps } = disk.partitions;
   const kinds = tables.map((found) =>
     found.role === "main" ? found.kind.toUpperCase() : `${found.role} ${found.kind.toUpperCase()}`,
   );
   const sector = tables[0]?.sectorSize ?? 512;
-  const head = `(${disk.name})  ${escapeGuestText(disk.image)}: ${formatBytes(disk.device.size)}, sectors of ${sector} bytes`;
+  const head = `(${escapeGuestText(name)})  ${what}: ${formatBytes(disk.device.size)}, sectors of ${sector} bytes`;
   out.line(out.style("bold", `${head}, ${kinds.length === 0 ? "no partition table" : kinds.join(" and ")}`));
   if (tables.length === 0) return;
   const rows = [
-    ...partitions.map((partition) => ({ at: partition.start, row: partitionRow(disk, partition) })),
+    ...partitions.map((partition) => ({ at: partition.start, row: partitionRow(name, partition) })),
     ...gaps.map((gap) => ({
       at: gap.start,
       row: ["", String(gap.start), String(gap.start + gap.length), formatBytes(gap.length), "", "(free)", ""],
@@ -69,10 +77,10 @@ function showDisk({ out }: Context, disk: Disk): void {
   );
 }
 
-function partitionRow(disk: Disk, partition: Partition): string[] {
+function partitionRow(disk: string, partition: Partition): string[] {
   const { start, length, type } = partition;
   return [
-    `(${partitionDevice(disk.name, partition)})`,
+    `(${escapeGuestText(partitionDevice(disk, partition))})`,
     String(start),
     String(start + length),
     formatBytes(length),

@@ -1,0 +1,130 @@
+/**
+ * Makes the command that is published, packages/cli/dist, from what tsc made of the packages:
+ *
+ * - main.js, which starts it from V8's code cache,
+ * - command.js, the whole program in one file: Node's own loader takes longer for 300 modules than the program for a
+ *   small disk. CommonJS, for only such code can be started from a cache; a verb's modules still run when they are asked
+ *   for,
+ * - worker.js, for the threads that decompress,
+ * - LICENSES.txt, of the libraries that are in it.
+ */
+import { createHash } from "node:crypto";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const cli = join(root, "packages/cli");
+const dist = join(cli, "dist");
+
+/** Commander asks for child_process for a feature that has no use here, and that takes longer to load than all of it. */
+const noChildProcess = {
+  name: "no-child-process",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
+      /[\\/]commander[\\/]/.test(importer) ? { path: "child_process", namespace: "absent" } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: "absent" }, () => ({ contents: "module.exports = {};" }));
+  },
+};
+
+/**
+ * Each name is imported from the module that has it, past the index of its package: an index that is touched runs all
+ * that it lists, and half of a start-up would go to readers that nobody asked for. Every index here is a list of names,
+ * one `export { ... } from` after the other, which is what is read; a name that is not found stays as it is.
+ */
+const pastIndexes = {
+  name: "past-indexes",
+  setup({ onLoad }) {
+    const maps = new Map();
+    const mapOf = (specifier) => {
+      if (!maps.has(specifier)) maps.set(specifier, readIndex(specifier));
+      return maps.get(specifier);
+    };
+    onLoad({ filter: /[\\/]packages[\\/][^\\/]+[\\/](?:dist|build)[\\/].*\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replace(
+        /^import \{([^}]*)\} from "(@guestprobe\/[^"]+)";$/gm,
+        (_, names, specifier) =>
+          listed(names)
+            .map(([name, local]) => {
+              const from = mapOf(specifier).get(name) ?? { name, specifier };
+              return `import { ${from.name} as ${local} } from ${JSON.stringify(from.specifier)};`;
+            })
+            .join(" "),
+      ),
+    }));
+  },
+};
+
+/** Where each name of a package's index comes from. */
+function readIndex(specifier) {
+  const index = fileURLToPath(import.meta.resolve(specifier));
+  const names = readFileSync(index, "utf8").matchAll(/^export \{([^}]*)\} from "(\.[^"]+)";$/gm);
+  return new Map(
+    [...names].flatMap(([, list, file]) =>
+      listed(list).map(([name, exported]) => [exported, { name, specifier: join(dirname(index), file) }]),
+    ),
+  );
+}
+
+/** The names of an import or export clause, each with what it is called there. */
+const listed = (clause) =>
+  clause
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "")
+    .map((part) => {
+      const [name, local = name] = part.split(" as ");
+      return [name, local];
+    });
+
+async function bundle(entry, name, options = {}) {
+  const { metafile } = await build({
+    entryPoints: [entry],
+    outfile: join(dist, name),
+    bundle: true,
+    platform: "node",
+    format: "cjs",
+    target: "node20",
+    minify: true,
+    metafile: true,
+    legalComments: "none",
+    logLevel: "warning",
+    plugins: [noChildProcess, pastIndexes],
+    ...options,
+  });
+  return Object.keys(metafile.inputs);
+}
+
+/** The licence of each library among these files, as its authors wrote it. */
+function licences(inputs) {
+  const folders = new Set(inputs.flatMap((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? []));
+  const texts = [...folders].sort().map((folder) => {
+    const place = join(root, folder);
+    const { name, version, license } = JSON.parse(readFileSync(join(place, "package.json"), "utf8"));
+    const file = readdirSync(place).find((entry) => /^licen[cs]e/i.test(entry));
+    if (file === undefined) throw new Error(`${name} has no licence file`);
+    return `${name} ${version} (${license})\n\n${readFileSync(join(place, file), "utf8").trim()}\n`;
+  });
+  return texts.join(`\n${"-".repeat(80)}\n\n`);
+}
+
+rmSync(dist, { recursive: true, force: true });
+mkdirSync(dist, { recursive: true });
+// The package is of ES modules, and these files are not.
+writeFileSync(join(dist, "package.json"), '{ "type": "commonjs" }\n');
+const here = "__bundleUrl";
+const inputs = await bundle(join(cli, "build/command.js"), "command.js", {
+  define: { "import.meta.url": here },
+  banner: { js: `const ${here} = require("node:url").pathToFileURL(__filename).href;` },
+});
+const worker = join(root, "packages/codec/dist/node/worker.js");
+inputs.push(...(await bundle(worker, "worker.js")));
+const id = createHash("sha256")
+  .update(readFileSync(join(dist, "command.js")))
+  .digest("hex")
+  .slice(0, 16);
+await bundle(join(cli, "build/main.js"), "main.js", { define: { PROGRAM_ID: JSON.stringify(id) } });
+chmodSync(join(dist, "main.js"), 0o755);
+writeFileSync(join(dist, "LICENSES.txt"), licences(inputs));
