@@ -5,6 +5,7 @@ import { EXT_FINDINGS } from "@guestprobe/ext";
 import { FAT_FINDINGS } from "@guestprobe/fat";
 import { GRUB_SEARCH_FINDINGS } from "@guestprobe/grub";
 import { IMAGE_FINDINGS } from "@guestprobe/image";
+import { ISO9660_FINDINGS } from "@guestprobe/iso9660";
 import { PARTITION_FINDINGS } from "@guestprobe/partition";
 import { SQUASHFS_FINDINGS } from "@guestprobe/squashfs";
 import { AMBIGUOUS_FILE_SYSTEM } from "@guestprobe/vfs";
@@ -125,6 +126,7 @@ export const EXPLANATIONS: ReadonlyMap<string, FindingKind> = new Map(
     ...BTRFS_FINDINGS,
     ...SQUASHFS_FINDINGS,
     ...FAT_FINDINGS,
+    ...ISO9660_FINDINGS,
     ...VOLUME_FINDINGS,
     ...GRUB_SEARCH_FINDINGS,
     ...BOOT_FINDINGS,
