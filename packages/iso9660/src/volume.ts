@@ -5,7 +5,7 @@ import { iso_directory_record, SECTOR, susp_ce } from "./layout.js";
 import { NameIndex } from "./name-index.js";
 import { jolietName, plainName } from "./names.js";
 import { PathTable } from "./path-table.js";
-import { FORMAT, failure, placeOf } from "./place.js";
+import { corrupt, FORMAT, failure, placeOf } from "./place.js";
 import { type DirectoryRecord, decodeRecord, differingField, isDotRecord, isProblem } from "./record.js";
 import { type RockRidge, RockRidgeDecoder } from "./rock-ridge.js";
 
@@ -79,7 +79,8 @@ export class Volume {
    * that does not fit costs the rest of its sector.
    *
    * @param tells Whether what is odd is reported.
-   * @throws ImageError `limit` when directories that overlap have more bytes together than the volume twice.
+   * @throws ImageError `corrupt` where another directory begins before this one should end; `past-end`; `limit` when
+   * directories that overlap have more bytes together than the volume twice.
    */
   async *records(
     start: number,
@@ -87,16 +88,22 @@ export class Volume {
     tells: boolean,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<readonly DirectoryRecord[]> {
-    this.#charge(start, size);
     for (let done = 0; done < size; done += PIECE) {
       const from = start + done;
       const wanted = Math.min(PIECE, size - done);
       const data = await readUpTo(this.device, from, wanted, signal);
+      this.#charge(start, done + data.length);
       const batch: DirectoryRecord[] = [];
-      for (let at = 0; at < data.length; at += SECTOR) {
-        this.#sector(data.subarray(at, at + SECTOR), from + at, tells, batch);
+      const next = nextDirectory(data, from, start);
+      const own = next === undefined ? data : data.subarray(0, next - from);
+      for (let at = 0; at < own.length; at += SECTOR) {
+        this.#sector(own.subarray(at, at + SECTOR), from + at, tells, batch);
       }
       if (batch.length > 0) yield batch;
+      if (next !== undefined) {
+        const reason = `a directory of ${size} bytes runs into another one at byte ${next}`;
+        throw corrupt(iso_directory_record, "size", start, reason);
+      }
       if (data.length < wanted) throw failure("past-end", `a directory of ${size} bytes ends past the device`, start);
     }
   }
@@ -141,6 +148,7 @@ export class Volume {
     return { record, rock: await readRockRidge(this, record, at, isOurs, signal) };
   }
 
+  /** Counts the bytes of a directory that were listed, those of one that is listed again not. */
   #charge(start: number, size: number): void {
     const known = this.#listed.get(start) ?? 0;
     if (size <= known) return;
@@ -149,6 +157,20 @@ export class Volume {
     if (this.#listedBytes <= 2 * this.device.size) return;
     throw failure("limit", "directories overlap and have more bytes than the volume twice", start);
   }
+}
+
+/**
+ * Where in a piece of the directory that begins at `start` another one begins: at a sector whose first record is that of a
+ * directory itself. Bytes from the start of the device; undefined where none does.
+ */
+function nextDirectory(data: Uint8Array, from: number, start: number): number | undefined {
+  for (let at = 0; at < data.length; at += SECTOR) {
+    if (from + at === start) continue;
+    const record = data[at] === 0 ? undefined : decodeRecord(data.subarray(at, at + SECTOR), 0, from + at);
+    if (record === undefined || isProblem(record)) continue;
+    if (isDotRecord(record) && record.name[0] === 0) return from + at;
+  }
+  return undefined;
 }
 
 /** What readRockRidge needs to know of a volume. */
