@@ -1,5 +1,5 @@
 import { ImageError, isImageError } from "@guestprobe/block";
-import { type Decode, decodeLzo1x, decodeZlib, loadZstd } from "@guestprobe/codec";
+import { type Decode, decodeLzo1x, decodeZlib, decodeZstd } from "@guestprobe/codec";
 import type { Compression } from "./file-extent.js";
 import { corrupt } from "./place.js";
 
@@ -10,7 +10,7 @@ export type Decompress = (data: Uint8Array, size: number) => Uint8Array;
 export async function loadDecompressor(compression: Compression, sectorsize: number): Promise<Decompress> {
   if (compression === "lzo")
     return (data, size) => bounded(() => decodeLzo(data, size, sectorsize), "lzo", size, sectorsize);
-  const decode: Decode = compression === "zlib" ? decodeZlib : await loadZstd();
+  const decode: Decode = compression === "zlib" ? decodeZlib : decodeZstd;
   // The extent is padded to a sector; and the stream ends at the end of the file, which need not fill its last sector.
   return (data, size) =>
     bounded(() => decode(data, { max: size }, { trailing: "ignore" }), compression, size, sectorsize);
