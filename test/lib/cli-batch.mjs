@@ -1,10 +1,10 @@
 /**
  * Runs many command lines of guestprobe in one process, since starting one for each would take most of the time. Reads
  * a JSON array of argument lists from standard input, writes one JSON line for each:
- * `{"code", "out", "err", "ms", "rss"}`, `rss` in bytes after the run.
+ * `{"code", "out", "err", "ms", "rss"}`, `rss` the most bytes of resident memory up to then.
  */
 import { readFileSync, writeSync } from "node:fs";
-import { run } from "../../packages/cli/dist/run.js";
+import { run } from "../../packages/cli/dist/command.js";
 
 const jobs = JSON.parse(readFileSync(0, "utf8"));
 for (const args of jobs) {
@@ -25,7 +25,7 @@ for (const args of jobs) {
     process.stdout.write = real.out;
     process.stderr.write = real.err;
   }
-  const line = `${JSON.stringify({ code, ...text, ms: performance.now() - start, rss: process.memoryUsage.rss() })}\n`;
+  const line = `${JSON.stringify({ code, ...text, ms: performance.now() - start, rss: process.resourceUsage().maxRSS * 1024 })}\n`;
   for (let data = Buffer.from(line); data.length > 0; ) {
     try {
       data = data.subarray(writeSync(3, data));

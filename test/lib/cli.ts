@@ -52,7 +52,7 @@ export interface BatchResult {
   readonly out: string;
   readonly err: string;
   readonly ms: number;
-  /** Bytes of resident memory after the run. */
+  /** Most bytes of resident memory of this run and those before it. */
   readonly rss: number;
 }
 

@@ -265,6 +265,27 @@ test("lzma alone", () => {
   differential("lzma", decodeLzmaAlone, samples, 4000);
 });
 
+test("xz, no further than is needed", () => {
+  const random = new Random(91);
+  // More than one LZMA2 chunk, of 2 MiB at most: text that packs well, and bytes that do not.
+  const data = Uint8Array.from({ length: 0x28_0000 }, (_, at) => (at % 64 === 0 ? random.below(256) : at >> 12));
+  for (const options of [[], ["--x86", "--lzma2"], ["--block-size=700000", "-T1"], ["--delta=dist=4", "--lzma2"]]) {
+    const { block } = tool(data, "xz", "-1", ...options, "-c");
+    for (const enough of [0, 1, 699_999, 700_001, data.length - 1, 1 << 30]) {
+      const got = decodeXz(block, { exact: data.length }, { enough });
+      expect(got.length).toBeGreaterThanOrEqual(Math.min(enough, data.length));
+      expect(Buffer.compare(got, data.subarray(0, got.length)), `${options} ${enough}`).toBe(0);
+    }
+    expect(decodeXz(block, { exact: data.length }, { enough: 4096 }).length).toBe(4096);
+    // What is not decoded is still walked to its end.
+    for (const cut of [1, 13, block.length >> 1]) {
+      const part = block.subarray(0, block.length - cut);
+      expect(() => decodeXz(part, { exact: data.length }, { enough: 4096, trailing: "ignore" })).toThrow();
+    }
+    expect(() => decodeXz(block, { max: data.length - 1 }, { enough: 4096 })).toThrow(/more than the limit/);
+  }
+});
+
 const BCJ = ["x86", "arm", "armthumb", "arm64", "powerpc", "sparc", "ia64"];
 
 test("xz", () => {

@@ -23,6 +23,7 @@ export {
 export { formatGuid, formatUuid, isZero } from "./guid.js";
 export { type Mapping, mappedDevice, type Run, runsDevice } from "./mapped.js";
 export { abortable, type CachedDevice, cachedDevice, type PageCacheOptions } from "./page-cache.js";
+export { type ParityRow, rebuildStripe } from "./parity.js";
 export { sliceDevice } from "./slice.js";
 export { blobDevice } from "./source/blob.js";
 export { bufferDevice } from "./source/buffer.js";

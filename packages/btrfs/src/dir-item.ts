@@ -1,6 +1,6 @@
 import { crc32cRaw } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import type { FileType } from "@guestprobe/vfs";
+import { FILE_TYPE_OF_DIRENT, type FileType } from "@guestprobe/vfs";
 import { type Key, readKey } from "./key.js";
 import { FT_ENCRYPTED, btrfs_dir_item as item, NAME_LEN } from "./layout.js";
 import { corrupt, decodeAt } from "./place.js";
@@ -14,17 +14,6 @@ export interface DirItem {
   readonly location: Key;
   readonly type: FileType | undefined;
 }
-
-const TYPES: readonly (FileType | undefined)[] = [
-  undefined,
-  "file",
-  "dir",
-  "char",
-  "block",
-  "fifo",
-  "socket",
-  "symlink",
-];
 
 /** Offset of the DIR_ITEM and XATTR_ITEM keys of a name: CRC-32C from ~1, without the inversion at the end. */
 export function nameHash(name: Uint8Array): number {
@@ -64,7 +53,7 @@ export function decodeDirItems(data: Uint8Array, kind: "name" | "xattr", offset:
       name,
       value: data.subarray(nameAt + nameLength, end),
       location: decodeAt(offset, () => readKey(view, at)),
-      type: TYPES[item.type(view, at) & ~FT_ENCRYPTED],
+      type: FILE_TYPE_OF_DIRENT[item.type(view, at) & ~FT_ENCRYPTED],
     });
     at = end;
   }

@@ -1,6 +1,6 @@
 import { hasBit } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import type { DeviceNumber, FileType, Stat } from "@guestprobe/vfs";
+import { type DeviceNumber, FILE_TYPE_OF_MODE, type Stat } from "@guestprobe/vfs";
 import {
   btrfs_timespec,
   INODE_APPEND,
@@ -26,16 +26,6 @@ export interface InodeItem {
   /** Whether the file's data has no checksums. */
   readonly noDataSum: boolean;
 }
-
-const TYPES: Readonly<Record<number, FileType>> = {
-  1: "fifo",
-  2: "char",
-  4: "dir",
-  6: "block",
-  8: "file",
-  10: "symlink",
-  12: "socket",
-};
 
 const FLAGS: readonly (readonly [bit: number, name: string])[] = [
   [INODE_SYNC, "sync"],
@@ -67,7 +57,7 @@ export function decodeInodeItem(data: Uint8Array, ino: number, offset: number | 
   }
   const view = viewOf(data);
   const mode = item.mode(view, 0);
-  const type = TYPES[mode >>> 12];
+  const type = FILE_TYPE_OF_MODE[mode >>> 12];
   if (type === undefined) {
     throw corrupt(`inode ${ino}: mode 0${mode.toString(8)} has no type`, {
       structure,

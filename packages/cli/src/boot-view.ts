@@ -18,18 +18,21 @@ export function bootView(guest: Guest, options: Options, out: Output): GuestView
   let known: Promise<readonly GuestVolume[]> | undefined;
   const list = async (): Promise<readonly GuestVolume[]> => {
     const found: GuestVolume[] = [];
-    for (const device of await session.devices()) {
+    for (const device of [...(await session.devices()), ...(await session.hiddenDevices())]) {
       const { fs, uuid, label, obstacle, error } = await session.volume(device);
-      const partition = guest.volumes.find((volume) => volume.device === device.name)?.partition;
+      const volume = guest.volumes.find((candidate) => candidate.device === device.name);
+      const { disk, partition } = volume ?? {};
       found.push({
         device: device.name,
+        linuxNames:
+          disk !== undefined && "volume" in disk && partition === undefined ? disk.volume.linuxNames : undefined,
         fs: fs?.kind,
         features: fs?.features ?? [],
         uuid: fs?.uuid ?? uuid,
         label: decodeTextStrict(fs?.label ?? label ?? new Uint8Array()),
         partUuid: partition?.uuid,
         dirty: out.log.findings.some((each) => each.device === device.name && DIRTY.has(each.code)),
-        hidden: obstacle?.reason,
+        hidden: "obstacle" in device ? device.obstacle.reason : obstacle?.reason,
         error,
         read: async (path) => (fs === undefined ? undefined : readSmall(fs, path)),
       });

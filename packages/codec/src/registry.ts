@@ -18,9 +18,7 @@ export type CodecName = keyof typeof LOADERS;
 
 export const CODEC_NAMES = Object.keys(LOADERS) as readonly CodecName[];
 
-/**
- * The decoder of that name, ready to be called.
- */
+/** The decoder of that name, ready to be called. */
 export function loadDecoder(name: CodecName): Promise<Decode> {
   return LOADERS[name]();
 }

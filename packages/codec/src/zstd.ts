@@ -8,6 +8,8 @@ const FORMAT = "zstd";
 const MAGIC = 0xfd2f_b528;
 /** The largest block, compressed or not (RFC 8878, section 3.1.1.2.4). */
 const BLOCK_MAX = 128 * 1024;
+/** Of the window, over 1 KiB: libzstd goes no further on any machine. */
+const MAX_EXPONENT = 21;
 
 /** What assembly/zstd.ts exports. */
 interface ZstdExports {
@@ -105,6 +107,10 @@ function walkFrame(src: Uint8Array, at: number): Frame {
   // Section 3.1.1.1.2; a single segment is its own window.
   const exponent = src[at + 5]! >> 3;
   const mantissa = src[at + 5]! & 7;
+  if (!single && exponent > MAX_EXPONENT) {
+    const place = { format: FORMAT, offset: at + 5 };
+    throw new ImageError("unsupported", `zstd window of 2^${10 + exponent} bytes or more`, place);
+  }
   const window = single ? content! : 2 ** (10 + exponent) + 2 ** (7 + exponent) * mantissa;
 
   const from = p;
@@ -167,6 +173,7 @@ function decodeFrames(
   const stop = start + room;
   let op = start;
   for (const frame of frames) {
+    if (frame.blocks === frame.end) continue;
     exports.startFrame(op, frame.window);
     const frameStart = op;
     for (const { at, type, size, from, end } of blocks(src, frame.blocks)) {

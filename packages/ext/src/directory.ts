@@ -1,6 +1,6 @@
 import type { ImageError } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import type { FileType } from "@guestprobe/vfs";
+import { FILE_TYPE_OF_DIRENT, type FileType } from "@guestprobe/vfs";
 import { ext4_dir_entry_2 as dirent } from "./layout.js";
 import { corrupt } from "./place.js";
 
@@ -30,17 +30,6 @@ export interface DirBlock {
   readonly entries: readonly RawDirent[];
   readonly error: ImageError | undefined;
 }
-
-const FILE_TYPES: readonly (FileType | undefined)[] = [
-  undefined,
-  "file",
-  "dir",
-  "char",
-  "block",
-  "fifo",
-  "socket",
-  "symlink",
-];
 
 /** `rec_len` as a number of bytes. Kernel: ext4_rec_len_from_disk. */
 export function recordLength(stored: number, blockSize: number): number {
@@ -79,7 +68,7 @@ export function decodeDirBlock(data: Uint8Array, at: number, form: DirentForm): 
       entries.push({
         name: data.subarray(base + dirent.$size, base + nameEnd),
         ino,
-        type: form.hasType ? FILE_TYPES[dirent.file_type(view, base) & 7] : undefined,
+        type: form.hasType ? FILE_TYPE_OF_DIRENT[dirent.file_type(view, base) & 7] : undefined,
         offset: at + base,
         hash: hasHash ? [view.getUint32(hashAt, true), view.getUint32(hashAt + 4, true)] : undefined,
       });

@@ -1,6 +1,6 @@
 import { joinU64 } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import type { DeviceNumber, FileType, Stat } from "@guestprobe/vfs";
+import { type DeviceNumber, FILE_TYPE_OF_MODE, type Stat } from "@guestprobe/vfs";
 import { type ChecksumSink, compareChecksums, crcWithGap } from "./checksum.js";
 import { INCOMPAT, RO_COMPAT } from "./features.js";
 import { inodeSeed } from "./group-desc.js";
@@ -36,16 +36,6 @@ export interface DecodedInode {
   /** Where checksums of what belongs to this inode start; undefined without metadata_csum. */
   readonly seed: number | undefined;
 }
-
-const TYPES: Record<number, FileType> = {
-  1: "fifo",
-  2: "char",
-  4: "dir",
-  6: "block",
-  8: "file",
-  10: "symlink",
-  12: "socket",
-};
 
 /** `i_flags` by the long names of lsattr, in lower case. */
 const FLAG_NAMES: readonly (readonly [number, string])[] = [
@@ -111,7 +101,7 @@ export function decodeInode(
     verifyInode(ino, raw, offset, seed, storedExtra, sink);
   }
 
-  const type = TYPES[rawMode >>> 12];
+  const type = FILE_TYPE_OF_MODE[rawMode >>> 12];
   if (type === undefined) throw bad("i_mode", `${hex(rawMode)}, which is no type of file`);
   const flags = inode.i_flags(view, 0);
   // As the kernel: directories above 4 GiB only with large_dir.

@@ -1,6 +1,6 @@
 import { ImageError, joinU64 } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import type { FileType } from "@guestprobe/vfs";
+import { FILE_TYPE_OF_MODE, type FileType } from "@guestprobe/vfs";
 import {
   XFS_BIGTIME_EPOCH_OFFSET,
   XFS_DIFLAG2_BIGTIME,
@@ -54,16 +54,6 @@ export interface Dinode {
   readonly attr: Fork | undefined;
 }
 
-const TYPES: Readonly<Record<number, FileType>> = {
-  1: "fifo",
-  2: "char",
-  4: "dir",
-  6: "block",
-  8: "file",
-  10: "symlink",
-  12: "socket",
-};
-
 /**
  * Decodes and checks an inode.
  *
@@ -97,7 +87,7 @@ export function decodeDinode(sb: Superblock, data: Uint8Array, at: number, ino: 
       offset: at + 2,
     });
   }
-  const type = TYPES[mode >>> 12];
+  const type = FILE_TYPE_OF_MODE[mode >>> 12];
   if (type === undefined) throw fail("di_mode", `mode 0o${mode.toString(8)} has no known type`);
 
   const core = version === 3 ? XFS_DINODE_SIZE_V3 : XFS_DINODE_SIZE_V2;

@@ -22,7 +22,7 @@ func main() {
 	out := bufio.NewWriter(os.Stdout)
 	_, err := in.ReadString('\n')
 	check(err)
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(1<<30))
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(1<<32))
 	check(err)
 	var header [8]byte
 	for {

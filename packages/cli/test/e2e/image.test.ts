@@ -64,6 +64,22 @@ describe("a guest in a container", () => {
   test("an internal snapshot is listed", async () => {
     const { document } = await inspect(at("qcow2-snapshot"));
     expect(document.disks[0]?.snapshots).toMatchObject([{ id: "1", name: "clean", bytes: 11534336 }]);
+    const { out } = await guestprobe(["inspect", at("qcow2-snapshot")]);
+    expect(out).toContain("Snapshots of (xen/xvda), which --snapshot chooses:\n  1 clean\n");
+  });
+
+  test.each(["1", "clean"])("--snapshot %s: the guest as it was then", async (snapshot) => {
+    const { out, code } = await guestprobe(["manifest", "--snapshot", snapshot, at("qcow2-snapshot")]);
+    expect(code).toBe(0);
+    expect(out).toBe(manifest);
+  });
+
+  test("--snapshot: a name that the image does not have, and an image without any", async () => {
+    for (const image of ["qcow2-snapshot", GUEST]) {
+      const { code, err } = await guestprobe(["manifest", "--snapshot", "missing", at(image)]);
+      expect(code, err).toBe(1);
+      expect(err).toContain("snapshot");
+    }
   });
 
   test("--input-format: raw stays raw, QEMU's word for VHD is understood, a wrong one is told", async () => {

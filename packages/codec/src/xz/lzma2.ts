@@ -46,7 +46,10 @@ export function measureLzma2(format: string, src: Uint8Array, at: number): Lzma2
   }
 }
 
-/** Decodes the LZMA2 data from `from` to `end` into `out`, which has just the size that `measureLzma2` counted. */
+/**
+ * Decodes the LZMA2 data from `from` to `end` into `out`, to its end or to the end of the chunk that reaches `enough`
+ * bytes, for which there must be room. Answers how many bytes that made.
+ */
 export function decodeLzma2(
   format: string,
   src: Uint8Array,
@@ -54,22 +57,24 @@ export function decodeLzma2(
   end: number,
   out: Uint8Array,
   dictionary: number,
-): void {
+  enough: number,
+): number {
   const pastSize = (ip: number): ImageError => corrupt(format, "an LZMA2 chunk goes on past its size", ip);
-  withLzmaDecoder({ format, src, from, end, dictionary, pastSize }, (decoder) => {
+  return withLzmaDecoder({ format, src, from, end, dictionary, pastSize }, (decoder) => {
     decoder.reserve(out.length);
-    decodeChunks(format, src, from, decoder);
+    decodeChunks(format, src, from, decoder, enough);
     out.set(decoder.output);
+    return decoder.op;
   });
 }
 
-function decodeChunks(format: string, src: Uint8Array, from: number, decoder: LzmaDecoder): void {
+function decodeChunks(format: string, src: Uint8Array, from: number, decoder: LzmaDecoder, enough: number): void {
   let needDictionary = true;
   let needProperties = true;
   let p = from;
   for (;;) {
     const chunk = readChunk(format, src, p);
-    if (chunk === undefined) return;
+    if (chunk === undefined || decoder.op >= enough) return;
     const { control, from, to, size } = chunk;
     if (control === 1 || control >= 0xe0) {
       needDictionary = false;

@@ -1,6 +1,5 @@
 import type { ImageError } from "@guestprobe/block";
-import type { FileType } from "@guestprobe/vfs";
-import { XFS_DIR3_FT } from "../layout/dir.js";
+import { FILE_TYPE_OF_DIRENT, type FileType } from "@guestprobe/vfs";
 
 /** An entry as it is stored, "." and ".." included. */
 export interface DirectoryEntry {
@@ -19,5 +18,5 @@ export interface DecodedEntries {
 
 /** The type that an entry records. */
 export function entryType(code: number | undefined): FileType | undefined {
-  return code === undefined ? undefined : XFS_DIR3_FT[code];
+  return code === undefined ? undefined : FILE_TYPE_OF_DIRENT[code];
 }

@@ -47,16 +47,3 @@ export const xfs_dir2_leaf_entry = struct("xfs_dir2_leaf_entry", 8, BE, {
   hashval: u32(0),
   address: u32(4), // byte of the directory's data divided by 8, 0 for a stale entry; in a node a block of the file
 });
-
-/** Names of the types that entries record under FTYPE: XFS_DIR3_FT_*. */
-export const XFS_DIR3_FT = [
-  undefined,
-  "file",
-  "dir",
-  "char",
-  "block",
-  "fifo",
-  "socket",
-  "symlink",
-  undefined, // whiteout
-] as const;

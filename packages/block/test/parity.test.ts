@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { rebuildStripe } from "../src/raid6.js";
+import { rebuildStripe } from "../src/parity.js";
 
 /** Product in GF(2^8) modulo x^8 + x^4 + x^3 + x^2 + 1, bit by bit. */
 function times(a: number, b: number): number {

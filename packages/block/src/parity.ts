@@ -35,6 +35,7 @@ const inverse = (value: number): number => exp[255 - log[value]!]!;
 
 /** What is there of one row of stripes; all of the same length, undefined where lost. */
 export interface ParityRow {
+  /** The stripe at index i counts g^i times in Q. */
   readonly data: readonly (Uint8Array | undefined)[];
   readonly p: Uint8Array | undefined;
   readonly q: Uint8Array | undefined;
