@@ -1,4 +1,5 @@
 import type { Report } from "@guestprobe/block";
+import type { Decompressor } from "@guestprobe/codec";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import type { Checksum } from "./checksum.js";
 import type { Decompress } from "./decompress.js";
@@ -21,6 +22,11 @@ export interface Context {
   readonly verify: boolean;
   /** Decoded extents by their place on the disk. */
   readonly decoded: LruCache<string, Uint8Array>;
+  /** Those that are being decoded, so that nobody starts on them again. */
+  readonly decoding: Map<string, Promise<Uint8Array>>;
+  /** Most bytes to decode ahead of a reader that goes on in sequence. */
+  readonly ahead: number;
+  readonly decompressor: Decompressor;
   readonly decompressors: Map<Compression, Decompress>;
   readonly report: Report | undefined;
 }

@@ -111,7 +111,7 @@ async function readExtent(
   if (extent.kind === "inline") {
     if (extent.compression === undefined) return extent.bytes.subarray(from, from + length);
     const decompress = await decompressor(context, extent.compression);
-    return decompress(extent.bytes, extent.length).subarray(from, from + length);
+    return (await decompress(extent.bytes, extent.length)).subarray(from, from + length);
   }
   if (extent.kind === "data") return readStored(context, file, extent.address + from, length, signal);
   const decoded = await decodedExtent(context, file, extent, signal);
@@ -126,19 +126,42 @@ async function decodedExtent(
 ): Promise<Uint8Array> {
   const { address, diskLength, ramBytes, compression } = extent;
   const key = `${address}:${diskLength}:${ramBytes}:${compression}`;
-  const known = context.decoded.get(key);
+  const known = context.decoded.get(key) ?? (await context.decoding.get(key)?.catch(() => undefined));
   if (known !== undefined) return known;
-  const stored = await readStored(context, file, address, diskLength, signal);
-  const decompress = await decompressor(context, compression);
-  const decoded = decompress(stored, ramBytes);
-  context.decoded.set(key, decoded, decoded.length);
-  return decoded;
+  const run = async (): Promise<Uint8Array> => {
+    const stored = await readStored(context, file, address, diskLength, signal);
+    const decompress = await decompressor(context, compression);
+    const decoded = await decompress(stored, ramBytes);
+    context.decoded.set(key, decoded, decoded.length);
+    return decoded;
+  };
+  const decoding = run();
+  context.decoding.set(key, decoding);
+  try {
+    return await decoding;
+  } finally {
+    if (context.decoding.get(key) === decoding) context.decoding.delete(key);
+  }
+}
+
+/** Starts decoding what a reader that goes on from byte `offset` will want next; failures wait until it asks. */
+export function decodeAhead(context: Context, file: FileContent, offset: number): void {
+  const to = Math.min(file.size, offset + context.ahead);
+  if (offset >= to) return;
+  const run = async (): Promise<void> => {
+    for await (const batch of fileExtents(context, file, offset, to, undefined)) {
+      for (const extent of batch) {
+        if (extent.kind === "encoded") decodedExtent(context, file, extent, undefined).catch(() => {});
+      }
+    }
+  };
+  run().catch(() => {});
 }
 
 async function decompressor(context: Context, compression: Compression) {
   let decompress = context.decompressors.get(compression);
   if (decompress === undefined) {
-    decompress = await loadDecompressor(compression, context.superblock.sectorsize);
+    decompress = await loadDecompressor(compression, context.superblock.sectorsize, context.decompressor);
     context.decompressors.set(compression, decompress);
   }
   return decompress;
