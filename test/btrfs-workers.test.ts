@@ -28,5 +28,6 @@ test.each(["dup-zstd", "lzo-zlib"])("%s: read through worker threads, every file
     const same = await (await plain.inode(inode.stat.ino)).read(0, inode.stat.size);
     expect((await inPieces(inode, 50_000)).equals(same)).toBe(true);
   }
-  expect(decoded).toBeGreaterThan(0);
+  // Threads are for large files, and only one of the volumes has such a file.
+  expect(decoded > 0).toBe(name === "dup-zstd");
 });

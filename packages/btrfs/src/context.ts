@@ -3,7 +3,6 @@ import type { Decompressor } from "@guestprobe/codec";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import type { Checksum } from "./checksum.js";
 import type { Decompress } from "./decompress.js";
-import type { Compression } from "./file-extent.js";
 import type { LruCache } from "./lru.js";
 import type { Subvolumes } from "./subvolume.js";
 import type { Superblock } from "./superblock.js";
@@ -27,6 +26,7 @@ export interface Context {
   /** Most bytes to decode ahead of a reader that goes on in sequence. */
   readonly ahead: number;
   readonly decompressor: Decompressor;
-  readonly decompressors: Map<Compression, Decompress>;
+  /** By compression, and by whether they are for large files. */
+  readonly decompressors: Map<string, Decompress>;
   readonly report: Report | undefined;
 }

@@ -1,7 +1,8 @@
 import { alignDown, alignUp, finding, type ImageError } from "@guestprobe/block";
+import { inlineDecompressor } from "@guestprobe/codec";
 import type { Extent } from "@guestprobe/vfs";
 import type { Context } from "./context.js";
-import { loadDecompressor } from "./decompress.js";
+import { type Decompress, loadDecompressor } from "./decompress.js";
 import {
   type Compression,
   decodeFileExtent,
@@ -19,6 +20,9 @@ import { placeOf } from "./super-copies.js";
 import type { TreeRoot } from "./superblock.js";
 import { readVerified } from "./verify.js";
 import type { Location, Volume } from "./volume.js";
+
+/** Files of this many bytes are decoded wherever the caller said; to start threads for less costs more than it saves. */
+const LARGE = 1 << 20;
 
 /** The content of one inode. */
 export interface FileContent {
@@ -110,7 +114,7 @@ async function readExtent(
 ): Promise<Uint8Array> {
   if (extent.kind === "inline") {
     if (extent.compression === undefined) return extent.bytes.subarray(from, from + length);
-    const decompress = await decompressor(context, extent.compression);
+    const decompress = await decompressor(context, extent.compression, false);
     return (await decompress(extent.bytes, extent.length)).subarray(from, from + length);
   }
   if (extent.kind === "data") return readStored(context, file, extent.address + from, length, signal);
@@ -130,7 +134,7 @@ async function decodedExtent(
   if (known !== undefined) return known;
   const run = async (): Promise<Uint8Array> => {
     const stored = await readStored(context, file, address, diskLength, signal);
-    const decompress = await decompressor(context, compression);
+    const decompress = await decompressor(context, compression, file.size >= LARGE);
     const decoded = await decompress(stored, ramBytes);
     context.decoded.set(key, decoded, decoded.length);
     return decoded;
@@ -147,7 +151,7 @@ async function decodedExtent(
 /** Starts decoding what a reader that goes on from byte `offset` will want next; failures wait until it asks. */
 export function decodeAhead(context: Context, file: FileContent, offset: number): void {
   const to = Math.min(file.size, offset + context.ahead);
-  if (offset >= to) return;
+  if (offset >= to || file.size < LARGE) return;
   const run = async (): Promise<void> => {
     for await (const batch of fileExtents(context, file, offset, to, undefined)) {
       for (const extent of batch) {
@@ -158,11 +162,13 @@ export function decodeAhead(context: Context, file: FileContent, offset: number)
   run().catch(() => {});
 }
 
-async function decompressor(context: Context, compression: Compression) {
-  let decompress = context.decompressors.get(compression);
+async function decompressor(context: Context, compression: Compression, isLarge: boolean): Promise<Decompress> {
+  const key = `${compression}:${isLarge}`;
+  let decompress = context.decompressors.get(key);
   if (decompress === undefined) {
-    decompress = await loadDecompressor(compression, context.superblock.sectorsize, context.decompressor);
-    context.decompressors.set(compression, decompress);
+    const where = isLarge ? context.decompressor : inlineDecompressor;
+    decompress = await loadDecompressor(compression, context.superblock.sectorsize, where);
+    context.decompressors.set(key, decompress);
   }
   return decompress;
 }

@@ -12,6 +12,7 @@ import { AMBIGUOUS_FILE_SYSTEM } from "@guestprobe/vfs";
 import { VOLUME_FINDINGS } from "@guestprobe/volume";
 import { XFS_FINDINGS } from "@guestprobe/xfs";
 import { NOT_READ, NOTHING_RECOGNISED } from "./commands/inspect.js";
+import { SANDBOX_ENDED } from "./sandbox.js";
 
 const kind = (
   code: ErrorCode,
@@ -120,6 +121,7 @@ export const EXPLANATIONS: ReadonlyMap<string, FindingKind> = new Map(
     AMBIGUOUS_FILE_SYSTEM,
     NOTHING_RECOGNISED,
     NOT_READ,
+    SANDBOX_ENDED,
     ...IMAGE_FINDINGS,
     ...PARTITION_FINDINGS,
     ...SIGNATURE_FINDINGS,
