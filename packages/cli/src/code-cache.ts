@@ -55,7 +55,7 @@ export function loadCompiled(file: string, key: string): unknown {
  */
 function cacheFolder(): string | undefined {
   const { env } = process;
-  if (env.NODE_DISABLE_COMPILE_CACHE || "permission" in process) return undefined;
+  if (env.NODE_DISABLE_COMPILE_CACHE || Reflect.has(process, "permission")) return undefined;
   const home = env.HOME === undefined ? env.LOCALAPPDATA : join(env.HOME, ".cache");
   const base = env.XDG_CACHE_HOME || home;
   if (base === undefined) return undefined;
