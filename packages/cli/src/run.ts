@@ -12,14 +12,15 @@ export async function run(argv: readonly string[]): Promise<ExitCode> {
   let invocation: Invocation | undefined;
   let words: readonly string[] = [];
   try {
-    const program = buildProgram((chosen) => {
+    const choose = (chosen: Invocation): void => {
       invocation = chosen;
-    });
+    };
     if (argv.length === 0) {
-      program.outputHelp({ error: true });
+      buildProgram(choose, argv).outputHelp({ error: true });
       return EXIT.usage;
     }
     words = putVerbFirst(argv, isOnHost);
+    const program = buildProgram(choose, words);
     await program.parseAsync(words, { from: "user" });
   } catch (error) {
     // Help and version arrive as errors whose exit code is 0.

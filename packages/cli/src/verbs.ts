@@ -268,10 +268,18 @@ export const VERBS: readonly Verb[] = [
     options: [
       { flags: "--file <path>", description: "the configuration, instead of the first that is found" },
       { flags: "--entry <id>", description: "what this entry loads: an id, a title or a number, as 1>2 in submenus" },
+      {
+        flags: "-i, --interactive",
+        description: "walk the menu by the keyboard, edit commands, see what would be booted; nothing is changed",
+      },
       ...GRUB_OPTIONS,
       ...FS_OPTIONS,
     ],
-    examples: ["guestprobe menu guest.img", "guestprobe menu --file /boot/grub2/grub.cfg --json guest.img"],
+    examples: [
+      "guestprobe menu guest.img",
+      "guestprobe menu -i guest.img",
+      "guestprobe menu --file /boot/grub2/grub.cfg --json guest.img",
+    ],
     load: async () => (await import("./commands/menu.js")).menu,
   },
   {

@@ -87,7 +87,8 @@ describe.each(all)("%s", (name, block) => {
 
   test("bytes after the end are refused, or ignored on request", async () => {
     const decode = await loadDecoder(name);
-    const padded = new Uint8Array(block.length + 16);
+    // Not zeros: xz and lzop take those for padding.
+    const padded = new Uint8Array(block.length + 16).fill(0x5a);
     padded.set(block);
     expect(refusal(decode, padded.subarray(0, block.length + 7), { exact: HELLO.length })).toBe("corrupt");
     // The raw blocks of LZO and LZ4 have no end of their own to look past.
@@ -119,10 +120,12 @@ describe("oracles", () => {
   test("pako inflates what Node deflated to what both our ways make of it", () => {
     const zlib = new Uint8Array(deflateSync(data));
     const gzip = new Uint8Array(gzipSync(data));
-    expect(inflate(zlib)).toEqual(data);
-    for (const decode of [decodeZlib, decodeZlibPortable]) expect(decode(zlib, { exact: data.length })).toEqual(data);
-    expect(ungzip(gzip)).toEqual(data);
-    for (const decode of [decodeGzip, decodeGzipPortable]) expect(decode(gzip, { max: 1 << 20 })).toEqual(data);
+    const same = (out: Uint8Array): boolean => Buffer.compare(out, data) === 0;
+    expect(same(inflate(zlib))).toBe(true);
+    for (const decode of [decodeZlib, decodeZlibPortable])
+      expect(same(decode(zlib, { exact: data.length }))).toBe(true);
+    expect(same(ungzip(gzip))).toBe(true);
+    for (const decode of [decodeGzip, decodeGzipPortable]) expect(same(decode(gzip, { max: 1 << 20 }))).toBe(true);
   });
 
   test("fzstd agrees about a frame", async () => {

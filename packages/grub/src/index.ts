@@ -14,6 +14,7 @@ export { endsProbe, GRUB_ERRNO, type GrubError, grubErrorOf } from "./errno.js";
 export { GRUB_SEARCH_FINDINGS } from "./findings.js";
 export { btrfsGate } from "./gate/btrfs.js";
 export { ext2Gate, GRUB_EXT2_FEATURES, GRUB_EXT2_VERSIONS, type GrubFeature } from "./gate/ext2.js";
+export { fatGate } from "./gate/fat.js";
 export { DRIVER_ORDER, GATES } from "./gate/index.js";
 export {
   GRUB_SQUASH4_COMPRESSORS,

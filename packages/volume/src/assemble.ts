@@ -83,10 +83,7 @@ export async function assembleVolumes(
   return {
     volumes: [...arrays, ...assembled.flatMap(({ volumes }) => volumes)],
     groups: groups.map(describeGroup),
-    unread: [
-      ...md.unread.map(({ members: devices, error }) => ({ devices, error })),
-      ...assembled.flatMap(({ unread }) => unread),
-    ],
+    unread: [...md.unread, ...assembled.flatMap(({ unread }) => unread)],
     taken,
     scanned: scanned.map(({ name: member }) => member),
   };
