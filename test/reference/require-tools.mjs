@@ -28,6 +28,7 @@ const TOOLS = {
   lzop: "lzop",
   script: "bsdutils",
   debootstrap: "debootstrap",
+  lvm: "lvm2",
   unshare: "util-linux",
   mksquashfs: "squashfs-tools",
   unsquashfs: "squashfs-tools",
