@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { guestprobe } from "../../../../test/lib/cli.js";
-// The built command: the sandbox starts it, and looks for its files beside it.
-import { sandboxArguments } from "../../dist/sandbox.js";
+// The built command's own arguments: the sandbox looks for the program beside it.
+import { sandboxArguments } from "../../build/sandbox.js";
 import { checkDocument } from "./schema.js";
 
 const sample = fileURLToPath(new URL("../../../../sample/guest.img", import.meta.url));
