@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { guestprobe } from "../../../../test/lib/cli.js";
-// As it was built: it starts the command, and looks for its files beside itself.
+// The built command's own arguments: the sandbox looks for the program beside it.
 import { sandboxArguments } from "../../build/sandbox.js";
 import { checkDocument } from "./schema.js";
 
