@@ -20,6 +20,7 @@ export {
   resolve,
   type WalkPolicy,
 } from "./resolve.js";
+export { nanoseconds } from "./time.js";
 export type {
   ChecksumPolicy,
   DeviceNumber,
@@ -33,4 +34,4 @@ export type {
   Stat,
   Xattr,
 } from "./types.js";
-export { type WalkEntry, type WalkOptions, walk, walkAll } from "./walk.js";
+export { type WalkEntry, type WalkOptions, walk, walkAll, walkBatches } from "./walk.js";
