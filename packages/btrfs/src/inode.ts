@@ -47,7 +47,7 @@ class BtrfsInode implements Inode {
   readonly stat: Stat;
   readonly subvolume: number;
   readonly offset: number | undefined;
-  readonly flags: readonly string[];
+  readonly #flags: () => readonly string[];
   readonly #context: Context;
   readonly #subvolume: RootItem;
   readonly #content: FileContent;
@@ -58,11 +58,15 @@ class BtrfsInode implements Inode {
     this.stat = item.stat;
     this.subvolume = subvolume.id;
     this.offset = offset;
-    this.flags = item.flags;
+    this.#flags = item.flags;
     this.#context = context;
     this.#subvolume = subvolume;
     const { ino, size } = item.stat;
     this.#content = { root: subvolume.root, ino, size, noDataSum: item.noDataSum };
+  }
+
+  get flags(): readonly string[] {
+    return this.#flags();
   }
 
   async *entries(signal?: AbortSignal): AsyncGenerator<readonly Dirent[]> {
@@ -100,6 +104,17 @@ class BtrfsInode implements Inode {
   async child(entry: Dirent, signal?: AbortSignal): Promise<Inode> {
     this.#requireDirectory();
     return this.#follow(entry.ref as Key, entry.name, signal);
+  }
+
+  childNow(entry: Dirent): Inode | undefined {
+    this.#requireDirectory();
+    const { objectHi, objectLo, type } = entry.ref as Key;
+    if (type !== INODE_ITEM_KEY) return undefined;
+    const key: Key = { objectHi, objectLo, type: INODE_ITEM_KEY, offsetHi: 0, offsetLo: 0 };
+    const item = this.#context.trees.findNow(this.#subvolume.root, key);
+    if (item === undefined) return undefined;
+    const decoded = decodeInodeItem(item.data, objectidOf(key), item.offset);
+    return new BtrfsInode(this.#context, this.#subvolume, decoded, item.offset);
   }
 
   /** The inode that a directory entry leads to: in this subvolume, or the root of another one. */

@@ -125,7 +125,7 @@ describe("inode items", () => {
       mtimeNs: 2_000_000_002n,
       crtimeNs: 3_000_000_003n,
     });
-    expect(flags).toEqual(["immutable", "verity"]);
+    expect(flags()).toEqual(["immutable", "verity"]);
     expect(noDataSum).toBe(true);
   });
 
