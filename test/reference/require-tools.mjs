@@ -36,7 +36,6 @@ const TOOLS = {
   losetup: "mount",
   mdadm: "mdadm",
   lvm: "lvm2",
-  "mkfs.fat": "dosfstools",
   cpio: "cpio",
   "qemu-system-x86_64": "qemu-system-x86",
   "qemu-img": "qemu-utils",
