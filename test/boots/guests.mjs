@@ -15,6 +15,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { groupBytes, makeGroup } from "../lib/lvm-group.mjs";
 import { makeKernels, unpackPackage } from "./kernels.mjs";
 
 const run = (command, args, options = {}) =>
@@ -142,63 +143,23 @@ const GPT_TYPES = {
   lvm: "E6D6D379-F507-44C2-A23C-238F2A3DF928",
 };
 
-/** What a partition takes, MiB. A group keeps one for its label and metadata, and is rounded up to extents of 4. */
+/** What a partition takes, MiB. */
 const sizeOfPart = ({ fs, lvm }) =>
-  lvm === undefined
-    ? sizeOf(fs)
-    : Math.ceil((1 + lvm.volumes.reduce((sum, each) => sum + sizeOf(each.fs), 0)) / 4 + 1) * 4;
+  lvm === undefined ? sizeOf(fs) : groupBytes(lvm.volumes.map((each) => sizeOf(each.fs) * MIB)) / MIB;
 
 /** A partition of a disk: a file system, or a volume group. */
 function makePart(image, part, work) {
   if (part.lvm === undefined) makeFs(image, part, work);
-  else makeGroup(image, part, work);
+  else makeVolumes(image, part, work);
 }
 
-/**
- * A volume group of one disk. The tools write their metadata without device-mapper, which the machine may lack; what the
- * volumes hold is then written where the metadata says that they lie.
- */
-function makeGroup(image, part, work) {
-  const { group, volumes } = part.lvm;
-  rmSync(image, { force: true });
-  writeFileSync(image, "");
-  truncateSync(image, sizeOfPart(part) * MIB);
-  const loop = run("losetup", ["-f", "--show", image]).toString().trim();
-  const lvm = (...words) =>
-    run("lvm", [
-      ...words,
-      "--driverloaded",
-      "n",
-      "--config",
-      `devices { filter=["a|^${loop}$|","r|.*|"] use_devicesfile=0 }`,
-    ])
-      .toString()
-      .trim();
-  let places;
-  try {
-    lvm("pvcreate", "-q", "--uuid", LVM_UUID, "--norestorefile", loop);
-    lvm("vgcreate", "-q", "-s", "4m", group, loop);
-    for (const { name, fs } of volumes) {
-      lvm("lvcreate", "-q", "-an", "-Zn", "-Wn", "-L", `${sizeOf(fs)}m`, "-n", name, group);
-    }
-    const columns = ["-o", "lv_name,seg_pe_ranges", "--noheadings", "--separator", "|", group];
-    const start = Number(lvm("pvs", "-o", "pe_start", "--noheadings", "--units", "b", "--nosuffix", loop));
-    places = new Map(
-      lvm("lvs", ...columns)
-        .split("\n")
-        .map((line) => line.trim().split("|"))
-        .map(([name, range]) => [name, start + Number(/:([0-9]+)-/.exec(range)[1]) * 4 * MIB]),
-    );
-  } finally {
-    run("losetup", ["-d", loop]);
-  }
-  const disk = openSync(image, "r+");
-  for (const volume of volumes) {
-    const piece = join(work, "volume.img");
-    makeFs(piece, volume, work);
-    writeSync(disk, readFileSync(piece), 0, undefined, places.get(volume.name));
-  }
-  closeSync(disk);
+function makeVolumes(image, part, work) {
+  const volumes = part.lvm.volumes.map((volume) => {
+    const file = join(work, `volume-${volume.name}.img`);
+    makeFs(file, volume, work);
+    return { name: volume.name, file };
+  });
+  makeGroup(image, part.lvm.group, volumes, LVM_UUID);
 }
 
 const LVM_UUID = "Guestp-robe-Boot-Boot-Boot-Boot-Groups";

@@ -45,6 +45,8 @@ const SCRIPT = `
 P="/dev/vda /dev/vdb /dev/vdc /dev/vdd /dev/vde /dev/vdf"
 show() { echo "$1 $(blockdev --getsize64 $2) $(sha256sum <$2 | cut -d ' ' -f 1)"; }
 lv() { lvm lvcreate -q -y -Wn -Zn "$@" >&2; }
+# Of a kind that has nothing to be wiped.
+virtual() { lvm lvcreate -q -y "$@" >&2; }
 # A file system on old bytes: what it does not write to is not zero.
 fill() {
   dd if=/dev/urandom of=$1 bs=64k count=\${2:-24} conv=notrunc 2>/dev/null || true
@@ -54,25 +56,26 @@ lvm pvcreate -q --metadatasize 4m $P >&2
 lvm vgcreate -q -s 512k vg $P >&2
 ${LVM_PLAIN.map(([name, options]) => `lv ${options} -n ${name} vg\nfill /dev/vg/${name}`).join("\n")}
 
-lv -L 8M --type thin-pool -c 64k -n pool vg
-lv -V 32M --thinpool pool -n thin vg
+virtual -L 8M --type thin-pool -c 64k -n pool vg
+virtual -V 32M --thinpool pool -n thin vg
 fill /dev/vg/thin 40
 lv -L 3M -n extorigin vg
 fill /dev/vg/extorigin
-lvm lvchange -q -an -pr vg/extorigin >&2
-lv -s --thinpool vg/pool -n thinext vg/extorigin
+lvm lvchange -q -pr vg/extorigin >&2
+lvm lvchange -q -an vg/extorigin >&2
+virtual -s --thinpool vg/pool -n thinext vg/extorigin
 dd if=/dev/urandom of=/dev/vg/thinext bs=64k seek=30 count=2 conv=notrunc 2>/dev/null
-lv -s -kn -n thinsnap vg/thin
+virtual -s -kn -n thinsnap vg/thin
 dd if=/dev/urandom of=/dev/vg/thin bs=64k seek=90 count=5 conv=notrunc 2>/dev/null
 
 lv -L 4M -n origin vg
 fill /dev/vg/origin
-lv -s -L 2M -c 4k -n snap vg/origin
+virtual -s -L 2M -c 4k -n snap vg/origin
 dd if=/dev/urandom of=/dev/vg/origin bs=64k seek=40 count=4 conv=notrunc 2>/dev/null
 dd if=/dev/urandom of=/dev/vg/snap bs=64k seek=50 count=3 conv=notrunc 2>/dev/null
 lv -L 2M -n merging vg
 fill /dev/vg/merging
-lv -s -L 2M -c 8k -n tomerge vg/merging
+virtual -s -L 2M -c 8k -n tomerge vg/merging
 dd if=/dev/urandom of=/dev/vg/merging bs=64k seek=20 count=4 conv=notrunc 2>/dev/null
 
 lv -L 4M -n fast vg /dev/vdf
@@ -89,7 +92,7 @@ fill /dev/vg/writecache
 lvm lvchange -q -an vg/writecache >&2
 lvm lvconvert -q -y --type writecache --cachevol wfast vg/writecache >&2
 lvm lvchange -q -ay vg/writecache >&2
-lv --type zero -L 1M -n zero vg
+virtual --type zero -L 1M -n zero vg
 
 # A copy of it would be missed while the volumes are away.
 lv --type raid1 -m1 -L 2M -n stale1 vg /dev/vda /dev/vdb

@@ -28,6 +28,7 @@ const TOOLS = {
   lzop: "lzop",
   script: "bsdutils",
   debootstrap: "debootstrap",
+  lvm: "lvm2",
   unshare: "util-linux",
   mksquashfs: "squashfs-tools",
   unsquashfs: "squashfs-tools",
@@ -35,7 +36,7 @@ const TOOLS = {
   strace: "strace",
   losetup: "mount",
   mdadm: "mdadm",
-  lvm: "lvm2",
+  "mkfs.fat": "dosfstools",
   cpio: "cpio",
   "qemu-system-x86_64": "qemu-system-x86",
   "qemu-img": "qemu-utils",
@@ -43,8 +44,9 @@ const TOOLS = {
   go: "golang-go",
   "/usr/share/gocode/src/github.com/klauspost/compress/zstd/decoder.go": "golang-github-klauspost-compress-dev",
   xz: "xz-utils",
-  "mkfs.fat": "dosfstools",
   mcopy: "mtools",
+  xorriso: "xorriso",
+  genisoimage: "genisoimage",
   zstd: "zstd",
   bzip2: "bzip2",
   mkswap: "util-linux",
@@ -75,8 +77,6 @@ const TOOLS = {
   cryptsetup: "cryptsetup-bin",
   veritysetup: "cryptsetup-bin",
   pvcreate: "lvm2",
-  genisoimage: "genisoimage",
-  xorriso: "xorriso",
 };
 
 const folders = [...new Set([...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin"])];

@@ -2,6 +2,7 @@ import { btrfsWith } from "@guestprobe/btrfs";
 import type { Decompressor } from "@guestprobe/codec";
 import { ext } from "@guestprobe/ext";
 import { fat } from "@guestprobe/fat";
+import { iso9660 } from "@guestprobe/iso9660";
 import { squashfsWith } from "@guestprobe/squashfs";
 import type { FileSystemFormat } from "@guestprobe/vfs";
 import { xfs } from "@guestprobe/xfs";
@@ -23,4 +24,5 @@ export const FORMATS: readonly FileSystemFormat[] = [
   btrfsWith({ decompressor }),
   squashfsWith({ decompressor }),
   fat,
+  iso9660,
 ];

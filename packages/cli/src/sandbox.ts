@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type FindingKind, finding } from "@guestprobe/block";
@@ -42,7 +42,7 @@ export async function runSandboxed(argv: readonly string[], invocation: Invocati
   const limits = parseLimits(options);
   const child = spawn(process.execPath, [...sandboxArguments(invocation, limits), ...withoutSandbox(argv)], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, NODE_OPTIONS: "" },
+    env: { ...environment(), NODE_DISABLE_COMPILE_CACHE: "1" },
   });
   const stopped = watch(child, limits);
   const whole = options.json === true && invocation.verb.jsonLines !== true;
@@ -73,6 +73,14 @@ export async function runSandboxed(argv: readonly string[], invocation: Invocati
   return EXIT.damaged;
 }
 
+/** Nothing of the environment but what shapes the answer: it may hold secrets. */
+function environment(): NodeJS.ProcessEnv {
+  const kept = ["PATH", "SystemRoot", "LANG", "LC_ALL", "TZ", "TERM", "NO_COLOR", "FORCE_COLOR"];
+  return Object.fromEntries(
+    kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  );
+}
+
 const withoutSandbox = (argv: readonly string[]): string[] => {
   const end = argv.indexOf("--");
   return argv.filter((word, at) => word !== "--sandbox" || (end >= 0 && at > end));
@@ -86,7 +94,8 @@ export function sandboxArguments({ verb, words, options }: Invocation, limits: P
   const heap = Math.max(48, Math.floor((limits.memory / 2 ** 20) * 0.75));
   const main = realpathSync(fileURLToPath(new URL("./main.js", import.meta.url)));
   if (permission === undefined) return [`--max-old-space-size=${heap}`, main];
-  const readable = [...programFolders(main), ...filesOf(words, options)];
+  // The built command is one file with a few beside it, and the version in its package.
+  const readable = [join(dirname(dirname(main)), "*"), ...filesOf(words, options)];
   const destination = WRITES_TO_LAST.has(verb.name) ? words.at(-1) : undefined;
   const writable = destination === undefined ? [] : folder(resolve(destination));
   return [
@@ -104,23 +113,6 @@ const folder = (path: string): string[] => (existsSync(path) ? [path] : [path, j
 
 /** Node 20 ends with a failed assertion when a path is given twice, or after a longer one that begins with it. */
 const inOrder = (paths: readonly string[]): string[] => [...new Set(paths)].sort();
-
-/** This package, and the packages that it is made of. */
-function programFolders(main: string): string[] {
-  const own = dirname(dirname(main));
-  const folders = new Set([join(own, "*")]);
-  for (let folder = own; folder !== dirname(folder); folder = dirname(folder)) {
-    const modules = join(folder, "node_modules");
-    if (!existsSync(join(modules, "commander"))) continue;
-    folders.add(join(modules, "*"));
-    const scope = join(modules, "@guestprobe");
-    // In a workspace they are links.
-    for (const name of existsSync(scope) ? readdirSync(scope) : [])
-      folders.add(join(realpathSync(join(scope, name)), "*"));
-    break;
-  }
-  return [...folders];
-}
 
 /** What the command line names and is there: images, and the files and folders of options. */
 function filesOf(words: readonly string[], options: Invocation["options"]): string[] {

@@ -61,12 +61,14 @@ export const dissectBtrfs: Dissect = (image, most) => {
 function addNode(found: AnatomyBuilder, view: DataView, at: number): void {
   const { btrfs_header, btrfs_item, btrfs_key_ptr } = layout;
   found.add(btrfs_header, at);
-  const count = btrfs_header.nritems(view, at);
+  // A test hands damaged volumes in, too.
+  const count = Math.min(btrfs_header.nritems(view, at), 2000);
   const isLeaf = btrfs_header.level(view, at) === 0;
   for (let slot = 0; slot < count; slot += 1) {
     const start = at + btrfs_header.$size + slot * (isLeaf ? btrfs_item : btrfs_key_ptr).$size;
     found.add(isLeaf ? btrfs_item : btrfs_key_ptr, start);
     if (!isLeaf) continue;
+    if (start + btrfs_item.$size > found.image.length) return;
     const data = at + btrfs_header.$size + btrfs_item.offset(view, start);
     const type = view.getUint8(start + 8);
     const table = ITEMS[type];

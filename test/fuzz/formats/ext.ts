@@ -27,11 +27,14 @@ export const dissectExt: Dissect = (image, most) => {
     (incompat & CSUM_SEED) !== 0
       ? sb.s_checksum_seed(view, SUPER)
       : crc32cRaw(image.subarray(SUPER + 0x68, SUPER + 0x78), 0xffff_ffff);
-  const blocks = sb.s_blocks_count_lo(view, SUPER);
+  // A test hands damaged volumes in, too: of those, the superblock alone is taken.
   const perGroup = sb.s_blocks_per_group(view, SUPER);
+  if (blockSize < 1024 || blockSize > 65_536 || inodeSize < 128 || descSize < 32 || perGroup === 0) return found;
+  const blocks = Math.min(sb.s_blocks_count_lo(view, SUPER), image.length / blockSize);
   const table = (Math.floor(SUPER / blockSize) + 1) * blockSize;
   for (let group = 0; group < Math.ceil(blocks / perGroup); group += 1) {
     const at = table + group * descSize;
+    if (at + descSize > image.length) break;
     found.add(layout.ext4_group_desc, at);
     const inodes = layout.ext4_group_desc.bg_inode_table_lo(view, at) * blockSize;
     const perTable = sb.s_inodes_per_group(view, SUPER);
