@@ -1,4 +1,4 @@
-import { ImageError } from "@guestprobe/block";
+import { ImageError, throwIfAborted } from "@guestprobe/block";
 import { capacityOf, checkLength, corrupt, tooLong } from "./bound.js";
 import type { DecodeOptions, OutputBound } from "./types.js";
 import { reserveMemory, WasmDecoder } from "./wasm.js";
@@ -152,7 +152,7 @@ export function decodeZstd(src: Uint8Array, bound: OutputBound, options: DecodeO
   }
   const data = src.subarray(0, end);
   return wasm.use((exports) => {
-    const out = decodeFrames(exports, data, frames, Math.min(capacity, most), bound);
+    const out = decodeFrames(exports, data, frames, Math.min(capacity, most), bound, options.signal);
     checkLength(out.length, bound, FORMAT, end);
     return out.slice();
   });
@@ -165,6 +165,7 @@ function decodeFrames(
   frames: readonly Frame[],
   room: number,
   bound: OutputBound,
+  signal: AbortSignal | undefined,
 ): Uint8Array {
   const input: number = exports.INPUT.value;
   const start = input + src.length + exports.OUTPUT_SLACK.value;
@@ -177,6 +178,7 @@ function decodeFrames(
     exports.startFrame(op, frame.window);
     const frameStart = op;
     for (const { at, type, size, from, end } of blocks(src, frame.blocks)) {
+      throwIfAborted(signal);
       const limit = Math.min(stop, op + Math.min(frame.window, BLOCK_MAX));
       if (type === 2) {
         const result = exports.decodeBlock(input + from, input + end, limit);

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { deflateSync, gzipSync } from "node:zlib";
-import { isImageError } from "@guestprobe/block";
+import { isImageError, polledSignal } from "@guestprobe/block";
 import {
   CODEC_NAMES,
   type CodecName,
@@ -214,6 +214,18 @@ describe("bombs cost no more than their bound", () => {
     expect(refusal(decodeLzmaAlone, claim, { max: 1 << 30 })).toBe("limit");
   });
 });
+
+test.each(["zstd", "xz", "lzma", "bzip2"] as const)(
+  "%s looks at the signal between pieces of its work",
+  async (name) => {
+    const decode = await loadDecoder(name);
+    const block = BLOCKS[name];
+    expect(refusal(decode, block, { max: 100 }, { signal: AbortSignal.abort() })).toBe("aborted");
+    let asked = 0;
+    decode(block, { max: 100 }, { signal: polledSignal(() => void asked++) });
+    expect(asked).toBeGreaterThan(0);
+  },
+);
 
 describe("xz", () => {
   test("a filter that is not known is named", () => {
