@@ -169,7 +169,7 @@ export const CASES = [
     name: "pv-gpt-lvm-xfs",
     mode: "pv",
     disks: onLvm("gpt", "xfs", "guest-vg", (parts) => ({
-      ...tree("xz")(parts),
+      ...tree("gzip")(parts),
       "boot/grub/grub.cfg": grubCfg({ root: lvmNode("guest-vg") }),
     })),
   },

@@ -28,7 +28,6 @@ const TOOLS = {
   lzop: "lzop",
   script: "bsdutils",
   debootstrap: "debootstrap",
-  lvm: "lvm2",
   unshare: "util-linux",
   mksquashfs: "squashfs-tools",
   unsquashfs: "squashfs-tools",
