@@ -14,6 +14,7 @@ import { type Column, formatBytes, table } from "../output/table.js";
 import { partitionDevice } from "../partition-name.js";
 import type { Options, Run } from "../verbs.js";
 import { diskJson, fsJson, levelName, mappedJson } from "./disk-json.js";
+import { type Firmware, firmwareBoot, firmwareJson, firmwareLines, NO_FIRMWARE } from "./firmware.js";
 
 const COLUMNS: readonly Column[] = [
   { title: "device" },
@@ -42,6 +43,7 @@ interface Inspected {
   /** Of a file system that is listed under another volume, which is its first. */
   readonly isFurtherMember: boolean;
   readonly bootFiles: readonly string[];
+  readonly firmware: Firmware;
   /** btrfs only. */
   readonly subvolumes: readonly Subvolume[];
 }
@@ -70,6 +72,7 @@ export const inspect: Run = async (context, words, options) => {
       return {
         fs: fsJson(inspected?.fs),
         bootFiles: inspected?.bootFiles ?? [],
+        ...firmwareJson(inspected?.firmware ?? NO_FIRMWARE),
         ...(inspected?.fs && isBtrfs(inspected.fs) ? { subvolumes: inspected.subvolumes.map(subvolumeJson) } : {}),
       };
     };
@@ -123,7 +126,8 @@ async function inspectVolume({ out, watch }: Context, guest: Guest, volume: Volu
     }
   }
   const subvolumes = fs && isBtrfs(fs) ? await listSubvolumes(fs, volume, report) : [];
-  return { fs, isFurtherMember, bootFiles, subvolumes };
+  const firmware = fs === undefined ? NO_FIRMWARE : await firmwareBoot(fs, volume.device, report);
+  return { fs, isFurtherMember, bootFiles, firmware, subvolumes };
 }
 
 const isRecognised = (inspected: Inspected | undefined): boolean =>
@@ -216,4 +220,6 @@ function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, In
   out.line();
   out.line(files.length === 0 ? "No boot files." : "Boot files:");
   out.lines(files);
+  const firmware = [...found].flatMap(([device, inspected]) => firmwareLines(device, inspected.firmware));
+  if (firmware.length > 0) out.lines(["", "For firmware, not for GRUB under Xen:", ...firmware]);
 }
