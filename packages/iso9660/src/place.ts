@@ -22,5 +22,3 @@ export function corrupt<K extends string>(layout: Layout<K>, field: K, base: num
 export function failure(code: ErrorCode, reason: string, offset?: number, structure?: string): ImageError {
   return new ImageError(code, reason, { format: FORMAT, structure, offset });
 }
-
-export const hex = (value: number): string => `0x${value.toString(16)}`;

@@ -16,6 +16,7 @@ import { partitionDevice } from "../partition-name.js";
 import { signatureOf } from "../signature.js";
 import type { Options, Run } from "../verbs.js";
 import { diskJson, fsJson, levelName, mappedJson } from "./disk-json.js";
+import { type Firmware, firmwareBoot, firmwareJson, firmwareLines, NO_FIRMWARE } from "./firmware.js";
 
 const COLUMNS: readonly Column[] = [
   { title: "device" },
@@ -60,6 +61,7 @@ interface Inspected {
   /** Of a file system that is listed under another volume, which is its first. */
   readonly isFurtherMember: boolean;
   readonly bootFiles: readonly string[];
+  readonly firmware: Firmware;
   /** btrfs only. */
   readonly subvolumes: readonly Subvolume[];
 }
@@ -94,6 +96,7 @@ export const inspect: Run = async (context, words, options) => {
       return {
         fs: fsJson(inspected?.fs, inspected?.signature),
         bootFiles: inspected?.bootFiles ?? [],
+        ...firmwareJson(inspected?.firmware ?? NO_FIRMWARE),
         ...(inspected?.fs && isBtrfs(inspected.fs) ? { subvolumes: inspected.subvolumes.map(subvolumeJson) } : {}),
       };
     };
@@ -148,7 +151,8 @@ async function inspectVolume({ out, watch }: Context, guest: Guest, volume: Volu
     }
   }
   const subvolumes = fs && isBtrfs(fs) ? await listSubvolumes(fs, volume, report) : [];
-  return { fs, signature, isFurtherMember, bootFiles, subvolumes };
+  const firmware = fs === undefined ? NO_FIRMWARE : await firmwareBoot(fs, volume.device, report);
+  return { fs, signature, isFurtherMember, bootFiles, firmware, subvolumes };
 }
 
 const isRecognised = (inspected: Inspected | undefined): boolean =>
@@ -243,4 +247,6 @@ function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, In
   out.line();
   out.line(files.length === 0 ? "No boot files." : "Boot files:");
   out.lines(files);
+  const firmware = [...found].flatMap(([device, inspected]) => firmwareLines(device, inspected.firmware));
+  if (firmware.length > 0) out.lines(["", "For firmware, not for GRUB under Xen:", ...firmware]);
 }
