@@ -1,5 +1,5 @@
-import { isZero, readUpTo } from "@guestprobe/block";
-import { identify } from "@guestprobe/signature";
+import { decodeText, isZero, readUpTo } from "@guestprobe/block";
+import { identify, type Signature } from "@guestprobe/signature";
 import type { Guest, Volume } from "./guest.js";
 import { imageErrorOnly } from "./output/output.js";
 
@@ -15,9 +15,13 @@ const BLANK_BYTES = 128 << 10;
 /** Partition types that hold no file system by their nature: GRUB's core image, and room for it. */
 const NO_FILE_SYSTEM = new Set(["21686148-6449-6E6F-744E-656564454649", "9E1A2D38-C612-4316-AA26-8B49521E5A8B"]);
 
+/** Signatures of what holds no files. */
+const SWAP: ReadonlySet<string> = new Set(["swap", "swsuspend"]);
+
 /** The volumes whose content could not be told, with the reason. Blank ones and swap are known to hold nothing. */
 export async function unreadVolumes(guest: Guest): Promise<UnreadVolume[]> {
   const unread: UnreadVolume[] = [];
+  const inArrays = new Set(guest.assembled.volumes.flatMap(({ members }) => members));
   for (const volume of guest.volumes) {
     if ((await guest.fileSystem(volume)) !== undefined) continue;
     const failure = guest.failure(volume);
@@ -30,7 +34,11 @@ export async function unreadVolumes(guest: Guest): Promise<UnreadVolume[]> {
     // A disk with partitions holds no file system of its own, as a rule; if one is there, it was opened above.
     if (volume.partition === undefined && volume.disk.partitions.partitions.length > 0) continue;
     if (await holdsNothing(volume)) continue;
-    unread.push({ device: volume.device, reason: await reasonOf(volume) });
+    const signature = await signatureOf(volume);
+    if (signature !== undefined && SWAP.has(signature.kind)) continue;
+    // A mirror's own bytes, on a member: they were asked for above.
+    if (signature?.usage === "raid" && inArrays.has(volume.device)) continue;
+    unread.push({ device: volume.device, reason: reasonOf(signature) });
   }
   for (const { devices, error } of guest.assembled.unread) {
     unread.push(...devices.map((device) => ({ device, reason: error.message })));
@@ -38,28 +46,27 @@ export async function unreadVolumes(guest: Guest): Promise<UnreadVolume[]> {
   return unread;
 }
 
-/** What kept it from being read: above all, a key that nobody here has. */
-async function reasonOf({ block }: Volume): Promise<string> {
-  const [found] = await identify(block);
-  if (found === undefined) return "its content is not recognised";
-  if (found.usage === "crypto") return `${found.title}: what it holds cannot be told without its key`;
-  return `${found.title}: no file system that this tool reads`;
-}
-
 async function holdsNothing({ block, partition }: Volume): Promise<boolean> {
   if (partition !== undefined && NO_FILE_SYSTEM.has(partition.type.id)) return true;
   try {
     const start = await readUpTo(block, 0, BLANK_BYTES);
-    return (block.size > 0 && isZero(start)) || isSwap(start);
+    return block.size > 0 && isZero(start);
   } catch (cause) {
     imageErrorOnly(cause);
     return false;
   }
 }
 
-/** mkswap(8) writes "SWAPSPACE2" at the end of the first page, whose size is the machine's. */
-function isSwap(start: Uint8Array): boolean {
-  return [4096, 8192, 16384, 65536].some(
-    (page) => Buffer.from(start.subarray(page - 10, page)).toString("latin1") === "SWAPSPACE2",
-  );
+/** What the volume's superblock says of it. A place that cannot be read tells nothing. */
+async function signatureOf({ block }: Volume): Promise<Signature | undefined> {
+  const [signature] = await identify(block);
+  return signature;
+}
+
+function reasonOf(signature: Signature | undefined): string {
+  if (signature === undefined) return "its content is not recognised";
+  const { title, usage, uuid, label } = signature;
+  const marks = [uuid && `UUID ${uuid}`, label.length > 0 && `label ${decodeText(label)}`].filter(Boolean).join(", ");
+  const what = marks === "" ? title : `${title} (${marks})`;
+  return usage === "crypto" ? `${what}: what it holds cannot be told without its key` : `${what}, which is not read`;
 }

@@ -8,7 +8,9 @@ const LEFT_ASYMMETRIC = 0;
 const RAID10_FAR_SETS = 0x2_0000;
 
 /** Why GRUB does not read an array; undefined when it does. GRUB 2.06, disk/mdraid1x_linux.c, disk/diskfilter.c. */
-export function mdObstacle({ level, layout, raidDisks, members }: MdArray): string | undefined {
+export function mdObstacle({ name, level, layout, raidDisks, members }: MdArray): string | undefined {
+  // disk/diskfilter.c looks for the name as it was written to open it, with the comma still escaped.
+  if (name.includes(",")) return "GRUB lists but cannot open an array with a comma in its name";
   const have = members.length;
   const lacks = (need: number): string | undefined =>
     have < need ? `GRUB wants ${need} of its ${raidDisks} members, ${have} are there` : undefined;

@@ -371,6 +371,24 @@ describe("search", () => {
     expect(checkDocument(out).unknown).toEqual([{ device: "xen/xvdb", reason: "its content is not recognised" }]);
   });
 
+  test("an encrypted volume is named as the reason why there is no answer: 3", async () => {
+    const uuid = "0b2d4c5e-1111-4222-8333-0123456789ab";
+    const luks2 = Buffer.alloc(1 << 20);
+    luks2.write("LUKS\xba\xbe\x00\x02", 0, "latin1");
+    luks2.write("secret", 24);
+    luks2.write(uuid, 168);
+    const file = join(scratch, "luks.img");
+    writeFileSync(file, luks2);
+    const { code, out } = await guestprobe(["search", "--json", "-f", "/absent", sample, file]);
+    expect(code).toBe(3);
+    const [volume, ...others] = checkDocument(out).unknown as { device: string; reason: string }[];
+    expect(others).toEqual([]);
+    expect(volume?.device).toBe("xen/xvdb");
+    expect(volume?.reason).toMatch(/LUKS/);
+    expect(volume?.reason).toContain(uuid);
+    expect(volume?.reason).toContain("label secret");
+  });
+
   test("what GRUB would not list is hidden, with the reason", async () => {
     const image = readFileSync(sample);
     // A status byte that is neither 0 nor 0x80: GRUB drops the whole table, Linux does not.
