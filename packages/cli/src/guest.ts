@@ -9,7 +9,7 @@ import {
 } from "@guestprobe/block";
 import { type FileDevice, openFile } from "@guestprobe/block/node";
 import { isBtrfs } from "@guestprobe/btrfs";
-import { GrubSearch, type GrubVersion } from "@guestprobe/grub";
+import { GrubSearch, type GrubVersion, grubPartitionName } from "@guestprobe/grub";
 import type { DiskImage } from "@guestprobe/image";
 import { type Partition, type Partitions, readPartitions } from "@guestprobe/partition";
 import {
@@ -168,7 +168,7 @@ async function openDisk(
   const device = cachedDevice(container?.device ?? bufferDevice(new Uint8Array(0)), { budget });
   let partitions: Partitions = { tables: [], partitions: [], gaps: [] };
   try {
-    partitions = await readPartitions(device, { report });
+    partitions = await readPartitions(device, { report, nested: "any" });
   } catch (cause) {
     report(findingFromError(imageErrorOnly(cause)));
   }
@@ -279,7 +279,7 @@ export function grubSearch(
   });
 }
 
-/** GRUB's name of a partition: "xen/xvda,msdos1". */
+/** GRUB's name of a partition: "xen/xvda,msdos1", "xen/xvda,msdos1,bsd5". */
 export function partitionDevice(disk: string, partition: Partition): string {
-  return `${disk},${partition.table === "gpt" ? "gpt" : "msdos"}${partition.number}`;
+  return `${disk},${grubPartitionName(partition)}`;
 }

@@ -4,6 +4,8 @@ export {
   escapeDiskName,
   formatDeviceName,
   formatLegacyName,
+  grubMapName,
+  grubPartitionName,
   type PartitionName,
   parseDeviceName,
   parseLegacyName,
@@ -29,7 +31,7 @@ export {
   xfsGate,
 } from "./gate/xfs.js";
 export type { GrubMachineOptions } from "./machine.js";
-export type { MapPartition, MapResult } from "./partition-map.js";
+export type { MapName, MapPartition, MapResult } from "./map-types.js";
 export { type DriverClaim, probeDriver } from "./probe.js";
 export {
   BOOT_PROBE_PATHS,

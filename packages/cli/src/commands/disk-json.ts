@@ -64,6 +64,7 @@ export function diskJson(disk: Disk, extra: Extra): Record<string, unknown> {
     tables: tables.map((found) => ({
       kind: found.kind,
       role: found.role,
+      parent: found.parent === undefined ? null : partitionDevice(disk.name, found.parent),
       offset: found.offset,
       sectorSize: found.sectorSize,
       uuid: found.uuid ?? null,
@@ -75,6 +76,8 @@ export function diskJson(disk: Disk, extra: Extra): Record<string, unknown> {
         device,
         number: partition.number,
         kind: partition.kind,
+        table: partition.table,
+        parent: partition.parent === undefined ? null : partitionDevice(disk.name, partition.parent),
         start: partition.start,
         bytes: partition.length,
         type: { id: partition.type.id, name: partition.type.name ?? null },

@@ -2,6 +2,7 @@ import { encodeText, type FindingKind, finding, findingFromError, type Report } 
 import { bootVerdict, PROFILES, type Verdict } from "@guestprobe/boot";
 import { type BtrfsFileSystem, isBtrfs, type Subvolume } from "@guestprobe/btrfs";
 import { BOOT_PROBE_PATHS, DEFAULT_GRUB_VERSION } from "@guestprobe/grub";
+import type { Partition } from "@guestprobe/partition";
 import type { Signature } from "@guestprobe/signature";
 import { type FileSystem, GRUB_WALK, resolve, textPair } from "@guestprobe/vfs";
 import { bootView } from "../boot-view.js";
@@ -196,16 +197,21 @@ function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, In
     rows.push([name, formatBytes(bytes), type, what?.kind ?? "", label, escapeGuestText(what?.uuid ?? "")]);
   };
   for (const disk of guest.disks) {
-    const kinds = disk.partitions.tables.map((each) =>
-      each.role === "main" ? each.kind : `${each.role} ${each.kind}`,
-    );
+    const kinds = disk.partitions.tables
+      .filter(({ parent }) => parent === undefined)
+      .map((each) => (each.role === "main" ? each.kind : `${each.role} ${each.kind}`));
     row(`(${disk.name})`, disk.device.size, [disk.container?.format ?? "unreadable", ...kinds].join(", "), disk.name);
-    for (const [index, partition] of disk.partitions.partitions.entries()) {
-      const last = index === disk.partitions.partitions.length - 1;
-      const device = partitionDevice(disk.name, partition);
-      const type = `${partition.type.name ?? partition.type.id}${partition.active ? " *" : ""}`;
-      row(`${last ? "└─" : "├─"}(${device})`, partition.length, type, device);
-    }
+    const branch = (parent: Partition | undefined, indent: string): void => {
+      const parts = disk.partitions.partitions.filter((partition) => partition.parent === parent);
+      for (const [index, partition] of parts.entries()) {
+        const isLast = index === parts.length - 1;
+        const device = partitionDevice(disk.name, partition);
+        const type = `${partition.type.name ?? partition.type.id}${partition.active ? " *" : ""}`;
+        row(`${indent}${isLast ? "└─" : "├─"}(${device})`, partition.length, escapeGuestText(type), device);
+        branch(partition, `${indent}${isLast ? "  " : "│ "}`);
+      }
+    };
+    branch(undefined, "");
   }
   out.lines(table(COLUMNS, rows, out.width));
   for (const [device, { subvolumes }] of found) {

@@ -45,9 +45,9 @@ export const parts: Run = async (context, words, options) => {
 
 function showDisk({ out }: Context, disk: Disk, held: ReadonlyMap<string, Content>): void {
   const { tables, partitions, gaps } = disk.partitions;
-  const kinds = tables.map((found) =>
-    found.role === "main" ? found.kind.toUpperCase() : `${found.role} ${found.kind.toUpperCase()}`,
-  );
+  const kinds = tables
+    .filter(({ parent }) => parent === undefined)
+    .map((found) => (found.role === "main" ? found.kind.toUpperCase() : `${found.role} ${found.kind.toUpperCase()}`));
   const sector = tables[0]?.sectorSize ?? 512;
   const head = `(${disk.name})  ${escapeGuestText(disk.image)}: ${formatBytes(disk.device.size)}, sectors of ${sector} bytes`;
   out.line(out.style("bold", `${head}, ${kinds.length === 0 ? "no partition table" : kinds.join(" and ")}`));
@@ -78,7 +78,7 @@ function partitionRow(disk: Disk, partition: Partition, held: ReadonlyMap<string
     String(start + length),
     formatBytes(length),
     partition.active ? "*" : "",
-    type.name ?? type.id,
+    escapeGuestText(type.name ?? type.id),
     (fs ?? signature)?.kind ?? "",
     escapeGuestText(partition.name ?? ""),
   ];
