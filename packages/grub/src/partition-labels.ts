@@ -257,8 +257,11 @@ const amiga: MapModule = async ({ start, read }) => {
   }
   if (next === undefined) return ends("Amiga partition map not found");
   const partitions: MapPartition[] = [];
+  const seen = new Set<number>();
   while (next !== AMIGA_END) {
-    if (partitions.length >= MAX_PARTITIONS) return ends("GRUB follows the list without end", partitions);
+    // GRUB's own search hangs here: there is no right answer, and this one ends.
+    if (seen.has(next) || seen.size >= MAX_PARTITIONS) return ends("GRUB follows the list without end", partitions);
+    seen.add(next);
     const data = await read(next * SECTOR, SECTOR);
     if (data.length < SECTOR) return ends(OUTSIDE, partitions);
     const view = viewOf(data);

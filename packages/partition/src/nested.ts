@@ -60,7 +60,8 @@ export async function readNested(
     return inner;
   };
   const look = async (part: Partition, depth: number): Promise<void> => {
-    if (part.device === undefined || part.kind === "extended" || part.start === 0) return;
+    // One that begins where its parent does, or the disk, would be read as that again.
+    if (part.device === undefined || part.kind === "extended" || part.start === (part.parent?.start ?? 0)) return;
     const readers = part.table === "mbr" ? ANNOUNCED.get(part.type.id) : undefined;
     const absolute = part.table === "mbr" ? ABSOLUTE_BSD.get(part.type.id) : undefined;
     const isMinix = part.table === "mbr" && part.type.id === TYPE_MINIX;
