@@ -3,7 +3,7 @@ import { bootVerdict, PROFILES, type Verdict } from "@guestprobe/boot";
 import { type BtrfsFileSystem, isBtrfs, type Subvolume } from "@guestprobe/btrfs";
 import { BOOT_PROBE_PATHS, DEFAULT_GRUB_VERSION } from "@guestprobe/grub";
 import type { Partition } from "@guestprobe/partition";
-import type { Signature } from "@guestprobe/signature";
+import type { BootCode, Signature } from "@guestprobe/signature";
 import { type FileSystem, GRUB_WALK, resolve, textPair } from "@guestprobe/vfs";
 import { bootView } from "../boot-view.js";
 import type { Context } from "../context.js";
@@ -12,7 +12,7 @@ import { type Guest, partitionDevice, type Volume } from "../guest.js";
 import { escapeGuestText } from "../output/escape.js";
 import { findingJson, imageErrorOnly, type Output } from "../output/output.js";
 import { type Column, formatBytes, table } from "../output/table.js";
-import { signatureOf } from "../signature.js";
+import { bootCodeJson, bootCodeOf, bootCodeText, signatureOf } from "../signature.js";
 import type { Options, Run } from "../verbs.js";
 import { diskJson, fsJson } from "./disk-json.js";
 
@@ -85,12 +85,14 @@ export const inspect: Run = async (context, words, options) => {
     const why = disk.device.size === 0 ? "the image is empty" : `${table} and no file system that is known`;
     out.log.report(finding(NOTHING_RECOGNISED, why, { device: disk.name, offset: 0 }));
   }
+  const codes = await bootCodeOf(context, guest);
   const boot = await bootLine(guest, found, options, out);
   if (out.options.json) {
     const extra = (device: string): Record<string, unknown> => {
       const inspected = found.get(device);
       return {
         fs: fsJson(inspected?.fs, inspected?.signature),
+        bootCode: bootCodeJson(codes.get(device)),
         bootFiles: inspected?.bootFiles ?? [],
         ...(inspected?.fs && isBtrfs(inspected.fs) ? { subvolumes: inspected.subvolumes.map(subvolumeJson) } : {}),
       };
@@ -106,7 +108,7 @@ export const inspect: Run = async (context, words, options) => {
       findings: out.log.findings.map(findingJson),
     });
   } else {
-    showGuest(context, guest, found);
+    showGuest(context, guest, found, codes);
     if (boot !== undefined) {
       out.lines(["", `Boot under ${boot.profile}: ${boot.answer}, ${escapeGuestText(boot.summary)}`]);
     }
@@ -188,7 +190,12 @@ function subvolumeLine({ id, path, readOnly, isDefault }: Subvolume): string {
   return `  ${id} ${place}${remarks === "" ? "" : ` (${remarks})`}`;
 }
 
-function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, Inspected>): void {
+function showGuest(
+  { out }: Context,
+  guest: Guest,
+  found: ReadonlyMap<string, Inspected>,
+  codes: ReadonlyMap<string, BootCode>,
+): void {
   const rows: string[][] = [];
   const row = (name: string, bytes: number, type: string, device: string): void => {
     const { fs, signature } = found.get(device) ?? {};
@@ -229,6 +236,11 @@ function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, In
     out.lines(
       snapshots.map((each) => `  ${escapeGuestText(encodeText(each.id))} ${escapeGuestText(encodeText(each.name))}`),
     );
+  }
+  // A sector that says that it starts nothing is no news.
+  const loaders = [...codes].filter(([, { kind }]) => kind !== "none" && kind !== "not-bootable");
+  if (loaders.length > 0) {
+    out.lines(["", "Boot code:", ...loaders.map(([device, code]) => `  (${device}) ${bootCodeText(code)}`)]);
   }
   const files = [...found].flatMap(([device, { bootFiles }]) => bootFiles.map((path) => `  (${device})${path}`));
   out.line();

@@ -5,7 +5,7 @@ import { type Disk, partitionDevice } from "../guest.js";
 import { escapeGuestText } from "../output/escape.js";
 import { findingJson } from "../output/output.js";
 import { type Column, formatBytes, table } from "../output/table.js";
-import { type Content, contentOf } from "../signature.js";
+import { bootCodeJson, bootCodeOf, type Content, contentOf } from "../signature.js";
 import type { Run } from "../verbs.js";
 import { diskJson, fsJson } from "./disk-json.js";
 
@@ -25,11 +25,15 @@ export const parts: Run = async (context, words, options) => {
   const { out } = context;
   const found = guest.disks.some((disk) => disk.partitions.tables.length > 0);
   const held = await contentOf(context, guest);
+  const codes = await bootCodeOf(context, guest);
   if (out.options.json) {
     out.json({
       schema: "guestprobe/parts/1",
       disks: guest.disks.map((disk) =>
-        diskJson(disk, (device) => ({ fs: fsJson(held.get(device)?.fs, held.get(device)?.signature) })),
+        diskJson(disk, (device) => ({
+          fs: fsJson(held.get(device)?.fs, held.get(device)?.signature),
+          bootCode: bootCodeJson(codes.get(device)),
+        })),
       ),
       mapped: [],
       findings: out.log.findings.map(findingJson),
