@@ -4,7 +4,7 @@
  * `{"code", "out", "err", "ms", "rss"}`, `rss` the most bytes of resident memory up to then.
  */
 import { readFileSync, writeSync } from "node:fs";
-import { run } from "../../packages/cli/dist/run.js";
+import { run } from "../../packages/cli/dist/command.js";
 
 const jobs = JSON.parse(readFileSync(0, "utf8"));
 for (const args of jobs) {

@@ -3,7 +3,7 @@
  * `{"code", "maxRss" (bytes), "ms"}`. The built command is what runs, as a user would run it.
  */
 import { writeSync } from "node:fs";
-import { run } from "../../packages/cli/dist/run.js";
+import { run } from "../../packages/cli/dist/command.js";
 
 const start = performance.now();
 const code = await run(process.argv.slice(2));

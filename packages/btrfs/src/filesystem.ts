@@ -1,14 +1,5 @@
-import {
-  type BlockDevice,
-  featureNames,
-  finding,
-  formatUuid,
-  ImageError,
-  isImageError,
-  readUpTo,
-  throwIfAborted,
-} from "@guestprobe/block";
-import { type FileSystem, type FileSystemFormat, type Inode, type OpenOptions, resolve } from "@guestprobe/vfs";
+import { type BlockDevice, featureNames, finding, formatUuid, ImageError, throwIfAborted } from "@guestprobe/block";
+import { type FileSystem, type Inode, type OpenOptions, resolve } from "@guestprobe/vfs";
 import {
   type BtrfsDevice,
   bootstrapChunks,
@@ -22,11 +13,10 @@ import type { Context } from "./context.js";
 import { COMPAT_RO, INCOMPAT } from "./features.js";
 import { BTRFS_LOG_TREE, BTRFS_METADUMP } from "./findings.js";
 import { readInode, requireInode } from "./inode.js";
-import { btrfs_super_block, FS_TREE_OBJECTID, ROOT_TREE_OBJECTID, SUPER_OFFSETS, SUPER_SIZE } from "./layout.js";
+import { btrfs_super_block, FS_TREE_OBJECTID, ROOT_TREE_OBJECTID } from "./layout.js";
 import { LruCache } from "./lru.js";
 import type { RootItem } from "./root-item.js";
 import { type Subvolume, Subvolumes } from "./subvolume.js";
-import { hasSuperMagic } from "./superblock.js";
 import { TreeReader } from "./tree.js";
 import { Volume } from "./volume.js";
 
@@ -136,7 +126,8 @@ async function selectSubvolume(
   return view;
 }
 
-async function open(device: BlockDevice, options: OpenOptions = {}): Promise<BtrfsFileSystem> {
+/** Opens btrfs: what `btrfs.open` does. */
+export async function openBtrfs(device: BlockDevice, options: OpenOptions = {}): Promise<BtrfsFileSystem> {
   const { report, signal, checksums = "report", cacheBudget = CACHE_BUDGET } = options;
   throwIfAborted(signal);
   const { superblock, members, fsids } = await findMembers(device, options);
@@ -185,35 +176,4 @@ async function open(device: BlockDevice, options: OpenOptions = {}): Promise<Btr
   };
   const top = new BtrfsView(context, devices, await subvolumes.tree(FS_TREE_OBJECTID, signal));
   return selectSubvolume(top, options.subvol ?? "top", signal);
-}
-
-async function hasMagicAt(device: BlockDevice, offset: number, signal: AbortSignal | undefined): Promise<boolean> {
-  try {
-    const data = await readUpTo(device, offset, SUPER_SIZE, signal);
-    return data.length === SUPER_SIZE && hasSuperMagic(data);
-  } catch (error) {
-    if (!isImageError(error) || error.code === "aborted") throw error;
-    return false;
-  }
-}
-
-/** btrfs, on one device or, with `OpenOptions.members`, on several. */
-export const btrfs = {
-  name: "btrfs",
-
-  probe(device: BlockDevice, signal?: AbortSignal): Promise<boolean> {
-    return hasMagicAt(device, SUPER_OFFSETS[0], signal);
-  },
-
-  async probeBackup(device: BlockDevice, signal?: AbortSignal): Promise<boolean> {
-    const found = await Promise.all(SUPER_OFFSETS.slice(1).map((offset) => hasMagicAt(device, offset, signal)));
-    return found.includes(true);
-  },
-
-  open,
-} as const satisfies FileSystemFormat;
-
-/** Whether a file system that was opened by some format is btrfs. */
-export function isBtrfs(fs: FileSystem): fs is BtrfsFileSystem {
-  return fs.kind === "btrfs" && "openSubvolume" in fs;
 }

@@ -1,6 +1,6 @@
 export type { BtrfsDevice } from "./assemble.js";
 export { COMPAT_RO, INCOMPAT } from "./features.js";
-export { type BtrfsFileSystem, btrfs, isBtrfs } from "./filesystem.js";
+export type { BtrfsFileSystem } from "./filesystem.js";
 export {
   BTRFS_BAD_BLOCK,
   BTRFS_BAD_COPY,
@@ -15,4 +15,5 @@ export {
   BTRFS_METADUMP,
   BTRFS_SUPER_COPY,
 } from "./findings.js";
+export { btrfs, isBtrfs } from "./format.js";
 export type { Subvolume } from "./subvolume.js";

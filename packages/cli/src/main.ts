@@ -1,21 +1,8 @@
 #!/usr/bin/env node
-import { EXIT } from "./exit.js";
-import { run } from "./run.js";
+import { join } from "node:path";
+import { loadCompiled } from "./code-cache.js";
 
-// A reader that goes away (`| head`) or a full disk shows as an event, which Node answers with a stack trace unless
-// somebody listens. The write that failed tells the verb; what is written after it (help, remarks) is told here.
-let lost: NodeJS.ErrnoException | undefined;
-process.stdout.on("error", (error) => {
-  lost ??= error;
-});
-process.stderr.on("error", () => {});
-process.on("exit", () => {
-  if (lost === undefined || process.exitCode === EXIT.host) return;
-  process.exitCode = EXIT.host;
-  if (lost.code !== "EPIPE") process.stderr.write(`guestprobe: standard output: ${lost.message}\n`);
-});
-
-run(process.argv.slice(2)).then((code) => {
-  // Not process.exit: what is still on its way to a pipe would be lost.
-  process.exitCode = code;
-});
+/** Told apart in the cache: a verb keeps the code that it alone runs, and reads no other's. */
+const verb = process.argv.slice(2).find((word) => /^[a-z][a-z-]{0,20}$/.test(word)) ?? "inspect";
+const { main } = loadCompiled(join(__dirname, "command.js"), verb) as typeof import("./command.js");
+void main();

@@ -27,8 +27,21 @@ export function version(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-/** The whole command line as a commander program; `chosen` is told which verb was called with what. */
-export function buildProgram(chosen: (invocation: Invocation) => void): Command {
+/**
+ * The command line as a commander program; `chosen` is told which verb was called with what.
+ *
+ * @param words What is to be parsed, its verb first. The options of twenty verbs take longer to set up than a small disk
+ *   to search, so only those of this verb are there, unless the program itself is asked for something.
+ */
+export function buildProgram(chosen: (invocation: Invocation) => void, words: readonly string[]): Command {
+  const verb = words.some((word) => VERSION.has(word)) ? undefined : VERBS.find(({ name }) => name === words[0]);
+  const program = verb === undefined ? wholeProgram() : new Command("guestprobe");
+  program.exitOverride().configureOutput({ outputError: () => {} });
+  for (const each of verb === undefined ? VERBS : [verb]) program.addCommand(buildVerb(each, chosen));
+  return program;
+}
+
+function wholeProgram(): Command {
   const program: Command = new Command("guestprobe")
     .usage("VERB [options] IMAGE...\n       guestprobe IMAGE...")
     .description("Answers questions about the disks of a guest without mounting, booting or changing them.")
@@ -37,10 +50,7 @@ export function buildProgram(chosen: (invocation: Invocation) => void): Command 
     .helpCommand("help [verb]", "the help of a verb")
     .addHelpText("beforeAll", (context) => (context.command === program ? HEAD : ""))
     .addHelpText("after", TAIL)
-    .exitOverride()
-    .configureOutput({ outputError: () => {} })
     .configureHelp({ subcommandTerm: (command) => command.name() });
-  for (const verb of VERBS) program.addCommand(buildVerb(verb, chosen));
   return program;
 }
 
@@ -100,7 +110,8 @@ export function putVerbFirst(argv: readonly string[], isFile: (word: string) => 
   return argv.some((word) => OF_PROGRAM.has(word)) ? [...argv] : ["inspect", ...argv];
 }
 
-const OF_PROGRAM = new Set(["-h", "--help", "-V", "--version"]);
+const VERSION = new Set(["-V", "--version"]);
+const OF_PROGRAM = new Set(["-h", "--help", ...VERSION]);
 const isVerb = (word: string): boolean => VERBS.some((verb) => verb.name === word);
 
 function helpOf(verb: string | undefined): string[] {

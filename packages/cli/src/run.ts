@@ -12,14 +12,15 @@ export async function run(argv: readonly string[]): Promise<ExitCode> {
   let invocation: Invocation | undefined;
   let words: readonly string[] = [];
   try {
-    const program = buildProgram((chosen) => {
+    const choose = (chosen: Invocation): void => {
       invocation = chosen;
-    });
+    };
     if (argv.length === 0) {
-      program.outputHelp({ error: true });
+      buildProgram(choose, argv).outputHelp({ error: true });
       return EXIT.usage;
     }
     words = putVerbFirst(argv, isOnHost);
+    const program = buildProgram(choose, words);
     await program.parseAsync(words, { from: "user" });
   } catch (error) {
     // Help and version arrive as errors whose exit code is 0.
@@ -28,6 +29,8 @@ export async function run(argv: readonly string[]): Promise<ExitCode> {
   }
   if (invocation === undefined) return EXIT.usage;
   try {
+    if (invocation.options.sandbox === true)
+      return await (await import("./sandbox.js")).runSandboxed(words, invocation);
     return await runVerb(invocation);
   } catch (error) {
     // The reader of a pipe went away (`| head`): nobody is left to tell.

@@ -24,10 +24,15 @@ export async function unreadVolumes(guest: Guest): Promise<UnreadVolume[]> {
       unread.push({ device: volume.device, reason: failure.message });
       continue;
     }
+    // What it is part of is asked by itself.
+    if (guest.assembled.taken.has(volume.device)) continue;
     // A disk with partitions holds no file system of its own, as a rule; if one is there, it was opened above.
     if (volume.partition === undefined && volume.disk.partitions.partitions.length > 0) continue;
     if (await holdsNothing(volume)) continue;
     unread.push({ device: volume.device, reason: "its content is not recognised" });
+  }
+  for (const { devices, error } of guest.assembled.unread) {
+    unread.push(...devices.map((device) => ({ device, reason: error.message })));
   }
   return unread;
 }

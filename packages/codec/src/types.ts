@@ -15,6 +15,12 @@ export interface DecodeOptions {
    * and kernels with their size appended need this.
    */
   readonly trailing?: "refuse" | "ignore" | undefined;
+  /**
+   * Bytes from the start that the caller needs. A decoder may stop after them (xz does), and then answers at least that
+   * many; what it left out is checked only as far as needs no decoding: the stream's structure, its sizes and its end,
+   * not the checksum of a block that was cut short. `bound` counts the whole stream all the same.
+   */
+  readonly enough?: number | undefined;
 }
 
 /**

@@ -8,8 +8,8 @@ import {
   readUpTo,
   throwIfAborted,
 } from "@guestprobe/block";
-import type { FileSystem, FileSystemFormat, OpenOptions } from "@guestprobe/vfs";
-import { findBackups, readAt } from "./backup.js";
+import type { FileSystem, OpenOptions } from "@guestprobe/vfs";
+import { findBackups } from "./backup.js";
 import { checkBitmaps } from "./bitmaps.js";
 import type { ChecksumSink } from "./checksum.js";
 import { ExtInode } from "./ext-inode.js";
@@ -34,37 +34,20 @@ import {
 } from "./layout.js";
 import { overlayDevice } from "./overlay.js";
 import { placeOf } from "./place.js";
-import { decodeSuperblock, hasMagic, type Superblock } from "./superblock.js";
+import { decodeSuperblock, type Superblock } from "./superblock.js";
 import { Volume } from "./volume.js";
 
-/**
- * ext2, ext3 and ext4. `open` uses a copy of the superblock when the first one is damaged, and says so by the finding
- * ext-backup-superblock. Of `OpenOptions` it heeds `checksums`, `journal`, `report` and `signal`.
- */
-export const ext: FileSystemFormat = {
-  name: "ext",
-
-  async probe(device, signal) {
-    throwIfAborted(signal);
-    return hasMagic(await readAt(device, SUPERBLOCK_OFFSET, signal));
-  },
-
-  async probeBackup(device, signal) {
-    throwIfAborted(signal);
-    return (await findBackups(device, signal)).length > 0;
-  },
-
-  async open(device, options = {}) {
-    const { checksums = "report", journal = "ignore", report, signal } = options;
-    throwIfAborted(signal);
-    const sink: ChecksumSink = { checksums, report };
-    const sb = await readSuperblock(device, sink, signal);
-    reportState(sb, device, options);
-    const volume = new Volume(device, sb, sink);
-    const needsRecovery = (sb.incompat & INCOMPAT.needs_recovery) !== 0;
-    return fileSystemOf(journal === "replay" && needsRecovery ? await recovered(volume, signal) : volume);
-  },
-};
+/** Opens ext2, ext3 and ext4: what `ext.open` does. */
+export async function openExt(device: BlockDevice, options: OpenOptions = {}): Promise<FileSystem> {
+  const { checksums = "report", journal = "ignore", report, signal } = options;
+  throwIfAborted(signal);
+  const sink: ChecksumSink = { checksums, report };
+  const sb = await readSuperblock(device, sink, signal);
+  reportState(sb, device, options);
+  const volume = new Volume(device, sb, sink);
+  const needsRecovery = (sb.incompat & INCOMPAT.needs_recovery) !== 0;
+  return fileSystemOf(journal === "replay" && needsRecovery ? await recovered(volume, signal) : volume);
+}
 
 function fileSystemOf(volume: Volume): FileSystem {
   const { sb } = volume;

@@ -2,20 +2,16 @@ import { type BlockDevice, finding, ImageError } from "@guestprobe/block";
 import { detectImage } from "./detect.js";
 import { IMAGE_AMBIGUOUS } from "./findings.js";
 import { type Layer, type LayerContext, NO_INFO } from "./layer.js";
-import { openQcow2 } from "./qcow2/device.js";
 import type { ForeignFormat, ImageFormat } from "./types.js";
-import { openVdi } from "./vdi/device.js";
-import { openVhd } from "./vhd/device.js";
-import { openVhdx } from "./vhdx/device.js";
-import { openVmdk } from "./vmdk/device.js";
 
+/** A reader is loaded once an image of its format is met. */
 const FORMATS: Readonly<Record<ImageFormat, (file: BlockDevice, context: LayerContext) => Promise<Layer>>> = {
   raw: async (file) => openRaw(file),
-  qcow2: openQcow2,
-  vhd: openVhd,
-  vhdx: openVhdx,
-  vmdk: openVmdk,
-  vdi: openVdi,
+  qcow2: async (file, context) => (await import("./qcow2/device.js")).openQcow2(file, context),
+  vhd: async (file, context) => (await import("./vhd/device.js")).openVhd(file, context),
+  vhdx: async (file, context) => (await import("./vhdx/device.js")).openVhdx(file, context),
+  vmdk: async (file, context) => (await import("./vmdk/device.js")).openVmdk(file, context),
+  vdi: async (file, context) => (await import("./vdi/device.js")).openVdi(file, context),
 };
 
 /** Why a recognised format is not read, and what to do. */

@@ -7,8 +7,8 @@ import {
   readUpTo,
   throwIfAborted,
 } from "@guestprobe/block";
-import type { FileSystem, FileSystemFormat, Inode, OpenOptions } from "@guestprobe/vfs";
-import { findBackup, hasMagic, SUPERBLOCK_READ } from "./backup.js";
+import type { FileSystem, Inode, OpenOptions } from "@guestprobe/vfs";
+import { findBackup, SUPERBLOCK_READ } from "./backup.js";
 import { CheckMemo, hasGoodCrc, type XfsContext } from "./context.js";
 import { xfsFeatureNames } from "./features.js";
 import { XFS_BACKUP_SUPERBLOCK, XFS_BAD_CHECKSUM, XFS_NEEDS_REPAIR, XFS_TRUNCATED } from "./findings.js";
@@ -19,15 +19,8 @@ import { XFS_SB_CRC_OFF } from "./layout/superblock.js";
 import { readLogState, reportLogState } from "./log.js";
 import { decodeSuperblock, type Superblock } from "./superblock.js";
 
-/** XFS, versions 4 and 5. */
-export const xfs: FileSystemFormat = {
-  name: "xfs",
-  probe: (device, signal) => hasMagic(device, signal),
-  probeBackup: async (device, signal) => (await findBackup(device, signal)) !== undefined,
-  open: openXfs,
-};
-
-async function openXfs(device: BlockDevice, options: OpenOptions = {}): Promise<FileSystem> {
+/** Opens XFS: what `xfs.open` does. */
+export async function openXfs(device: BlockDevice, options: OpenOptions = {}): Promise<FileSystem> {
   const { checksums = "report", signal, report = () => {} } = options;
   throwIfAborted(signal);
   const ctxOf = (sb: Superblock): XfsContext => ({

@@ -1,20 +1,21 @@
 import { encodeText, type FindingKind, finding, findingFromError, type Report } from "@guestprobe/block";
 import { bootVerdict, PROFILES, type Verdict } from "@guestprobe/boot";
 import { type BtrfsFileSystem, isBtrfs, type Subvolume } from "@guestprobe/btrfs";
-import { BOOT_PROBE_PATHS, DEFAULT_GRUB_VERSION } from "@guestprobe/grub";
-import type { Partition } from "@guestprobe/partition";
+import { BOOT_PROBE_PATHS, DEFAULT_GRUB_VERSION, escapeDiskName } from "@guestprobe/grub";
+import type { Partition, Partitions } from "@guestprobe/partition";
 import type { BootCode, Signature } from "@guestprobe/signature";
 import { type FileSystem, GRUB_WALK, resolve, textPair } from "@guestprobe/vfs";
 import { bootView } from "../boot-view.js";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit.js";
-import { type Guest, partitionDevice, type Volume } from "../guest.js";
+import type { Guest, Volume } from "../guest.js";
 import { escapeGuestText } from "../output/escape.js";
 import { findingJson, imageErrorOnly, type Output } from "../output/output.js";
 import { type Column, formatBytes, table } from "../output/table.js";
+import { partitionDevice } from "../partition-name.js";
 import { bootCodeJson, bootCodeOf, bootCodeText, signatureOf } from "../signature.js";
 import type { Options, Run } from "../verbs.js";
-import { diskJson, fsJson } from "./disk-json.js";
+import { diskJson, fsJson, levelName, mappedJson } from "./disk-json.js";
 
 const COLUMNS: readonly Column[] = [
   { title: "device" },
@@ -72,7 +73,8 @@ export const inspect: Run = async (context, words, options) => {
   for (const disk of guest.disks) {
     const volumes = guest.volumes.filter((volume) => volume.disk === disk);
     const known =
-      disk.partitions.partitions.length > 0 || volumes.some((volume) => isRecognised(found.get(volume.device)));
+      disk.partitions.partitions.length > 0 ||
+      volumes.some(({ device }) => isRecognised(found.get(device)) || guest.assembled.taken.has(device));
     recognised ||= known;
     if (known || disk.container === undefined || volumes.some((volume) => guest.failure(volume))) continue;
     const named = found.get(disk.name)?.signature;
@@ -100,7 +102,7 @@ export const inspect: Run = async (context, words, options) => {
     out.json({
       schema: "guestprobe/inspect/1",
       disks: guest.disks.map((disk) => diskJson(disk, extra)),
-      mapped: [],
+      mapped: guest.mapped.map((disk) => mappedJson(disk, extra)),
       boot:
         boot === undefined
           ? null
@@ -200,25 +202,36 @@ function showGuest(
   const row = (name: string, bytes: number, type: string, device: string): void => {
     const { fs, signature } = found.get(device) ?? {};
     const what = fs ?? signature;
+    const taken = guest.assembled.taken.get(device);
+    const kind = what?.kind ?? (taken === undefined ? "" : escapeGuestText(`(${taken})`));
     const label = what === undefined ? "" : escapeGuestText(what.label);
-    rows.push([name, formatBytes(bytes), type, what?.kind ?? "", label, escapeGuestText(what?.uuid ?? "")]);
+    rows.push([name, formatBytes(bytes), type, kind, label, escapeGuestText(what?.uuid ?? "")]);
   };
-  for (const disk of guest.disks) {
-    const kinds = disk.partitions.tables
+  const partitionRows = (disk: string, { partitions }: Partitions, parent?: Partition, indent = ""): void => {
+    const parts = partitions.filter((partition) => partition.parent === parent);
+    for (const [index, partition] of parts.entries()) {
+      const isLast = index === parts.length - 1;
+      const device = partitionDevice(disk, partition);
+      const type = `${escapeGuestText(partition.type.name ?? partition.type.id)}${partition.active ? " *" : ""}`;
+      row(`${indent}${isLast ? "└─" : "├─"}(${escapeGuestText(device)})`, partition.length, type, device);
+      partitionRows(disk, { partitions, tables: [], gaps: [] }, partition, `${indent}${isLast ? "  " : "│ "}`);
+    }
+  };
+  const kinds = ({ tables }: Partitions): string[] =>
+    tables
       .filter(({ parent }) => parent === undefined)
       .map((each) => (each.role === "main" ? each.kind : `${each.role} ${each.kind}`));
-    row(`(${disk.name})`, disk.device.size, [disk.container?.format ?? "unreadable", ...kinds].join(", "), disk.name);
-    const branch = (parent: Partition | undefined, indent: string): void => {
-      const parts = disk.partitions.partitions.filter((partition) => partition.parent === parent);
-      for (const [index, partition] of parts.entries()) {
-        const isLast = index === parts.length - 1;
-        const device = partitionDevice(disk.name, partition);
-        const type = `${partition.type.name ?? partition.type.id}${partition.active ? " *" : ""}`;
-        row(`${indent}${isLast ? "└─" : "├─"}(${device})`, partition.length, escapeGuestText(type), device);
-        branch(partition, `${indent}${isLast ? "  " : "│ "}`);
-      }
-    };
-    branch(undefined, "");
+  for (const disk of guest.disks) {
+    const type = [disk.container?.format ?? "unreadable", ...kinds(disk.partitions)].join(", ");
+    row(`(${disk.name})`, disk.device.size, type, disk.name);
+    partitionRows(disk.name, disk.partitions);
+  }
+  for (const { volume, device, partitions } of guest.mapped) {
+    const what = volume.kind === "lvm2" ? `LVM ${volume.layout}` : `md ${levelName(volume)}`;
+    const on = volume.members.map((member) => `(${member})`).join(" ");
+    const type = [escapeGuestText(`${what} on ${on}`), ...kinds(partitions)].join(", ");
+    row(`(${escapeGuestText(volume.name)})`, device.size, type, escapeDiskName(volume.name));
+    partitionRows(volume.name, partitions);
   }
   out.lines(table(COLUMNS, rows, out.width));
   for (const [device, { subvolumes }] of found) {

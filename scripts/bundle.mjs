@@ -1,0 +1,174 @@
+/**
+ * Makes the command that is published, packages/cli/dist, from what tsc made of the packages:
+ *
+ * - main.js, which starts it from V8's code cache,
+ * - command.js, the whole program in one file: Node's own loader takes longer for 300 modules than the program for a
+ *   small disk. CommonJS, for only such code can be started from a cache; a verb's modules still run when they are asked
+ *   for,
+ * - worker.js, for the threads that decompress,
+ * - LICENSES.txt, of the libraries that are in it.
+ */
+import { createHash } from "node:crypto";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build, transform } from "esbuild";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const cli = join(root, "packages/cli");
+const dist = join(cli, "dist");
+
+/** Commander asks for child_process for a feature that has no use here, and that takes longer to load than all of it. */
+const noChildProcess = {
+  name: "no-child-process",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
+      /[\\/]commander[\\/]/.test(importer) ? { path: "child_process", namespace: "absent" } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: "absent" }, () => ({ contents: "module.exports = {};" }));
+  },
+};
+
+/**
+ * Each name is imported from the module that has it, past the index of its package: an index that is touched runs all
+ * that it lists, and half of a start-up would go to readers that nobody asked for. Every index here is a list of names,
+ * one `export { ... } from` after the other, which is what is read; a name that is not found stays as it is.
+ */
+const pastIndexes = {
+  name: "past-indexes",
+  setup({ onLoad }) {
+    const maps = new Map();
+    const mapOf = (specifier) => {
+      if (!maps.has(specifier)) maps.set(specifier, readIndex(specifier));
+      return maps.get(specifier);
+    };
+    onLoad({ filter: /[\\/]packages[\\/][^\\/]+[\\/](?:dist|build)[\\/].*\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replace(
+        /^import \{([^}]*)\} from "(@guestprobe\/[^"]+)";$/gm,
+        (_, names, specifier) =>
+          listed(names)
+            .map(([name, local]) => {
+              const from = mapOf(specifier).get(name) ?? { name, specifier };
+              return `import { ${from.name} as ${local} } from ${JSON.stringify(from.specifier)};`;
+            })
+            .join(" "),
+      ),
+    }));
+  },
+};
+
+/** Where each name of a package's index comes from. */
+function readIndex(specifier) {
+  const index = fileURLToPath(import.meta.resolve(specifier));
+  const names = readFileSync(index, "utf8").matchAll(/^export \{([^}]*)\} from "(\.[^"]+)";$/gm);
+  return new Map(
+    [...names].flatMap(([, list, file]) =>
+      listed(list).map(([name, exported]) => [exported, { name, specifier: join(dirname(index), file) }]),
+    ),
+  );
+}
+
+/** The names of an import or export clause, each with what it is called there. */
+const listed = (clause) =>
+  clause
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "")
+    .map((part) => {
+      const [name, local = name] = part.split(" as ");
+      return [name, local];
+    });
+
+const COMMON = {
+  bundle: true,
+  platform: "node",
+  target: "node20",
+  minify: true,
+  legalComments: "none",
+  logLevel: "warning",
+  plugins: [noChildProcess, pastIndexes],
+};
+
+/** One CommonJS file of all that `entry` needs; answers the files it is made of. */
+async function bundle(entry, name, options = {}) {
+  const { metafile } = await build({
+    ...COMMON,
+    entryPoints: [entry],
+    outfile: join(dist, name),
+    format: "cjs",
+    metafile: true,
+    ...options,
+  });
+  return Object.keys(metafile.inputs);
+}
+
+/**
+ * The same, in parts: what different verbs and formats need is a function each, which V8 neither compiles nor keeps in
+ * its cache until it runs.
+ */
+async function bundleInParts(entry, name) {
+  const { outputFiles, metafile } = await build({
+    ...COMMON,
+    entryPoints: [entry],
+    outdir: dist,
+    format: "esm",
+    splitting: true,
+    metafile: true,
+    write: false,
+    define: { "import.meta.url": "programUrl" },
+  });
+  const parts = await Promise.all(
+    outputFiles.map(async ({ path, text }) => {
+      const options = { format: "cjs", platform: "node", target: "node20", minify: true };
+      const { code } = await transform(text, { ...options, supported: { "dynamic-import": false } });
+      return `${JSON.stringify(`./${basename(path)}`)}(module, exports, require) {\n${code}}`;
+    }),
+  );
+  const { exports } = Object.values(metafile.outputs).find(({ entryPoint }) => entryPoint?.endsWith(name));
+  const text = `"use strict";
+const programUrl = require("node:url").pathToFileURL(__filename).href;
+const parts = {\n${parts.join(",\n")}\n};
+const loaded = {};
+function load(name) {
+  if (parts[name] === undefined) return require(name);
+  if (loaded[name] === undefined) {
+    loaded[name] = { exports: {} };
+    parts[name](loaded[name], loaded[name].exports, load);
+  }
+  return loaded[name].exports;
+}
+module.exports = load("./${name}");
+// What an ES module may import of this file by name.
+0 && (module.exports = { ${exports.join(", ")} });
+`;
+  writeFileSync(join(dist, name), text);
+  return Object.keys(metafile.inputs);
+}
+
+/** The licence of each library among these files, as its authors wrote it. */
+function licences(inputs) {
+  const folders = new Set(inputs.flatMap((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? []));
+  const texts = [...folders].sort().map((folder) => {
+    const place = join(root, folder);
+    const { name, version, license } = JSON.parse(readFileSync(join(place, "package.json"), "utf8"));
+    const file = readdirSync(place).find((entry) => /^licen[cs]e/i.test(entry));
+    if (file === undefined) throw new Error(`${name} has no licence file`);
+    return `${name} ${version} (${license})\n\n${readFileSync(join(place, file), "utf8").trim()}\n`;
+  });
+  return texts.join(`\n${"-".repeat(80)}\n\n`);
+}
+
+rmSync(dist, { recursive: true, force: true });
+mkdirSync(dist, { recursive: true });
+// The package is of ES modules, and these files are not.
+writeFileSync(join(dist, "package.json"), '{ "type": "commonjs" }\n');
+const inputs = await bundleInParts(join(cli, "build/command.js"), "command.js");
+const worker = join(root, "packages/codec/dist/node/worker.js");
+inputs.push(...(await bundle(worker, "worker.js")));
+const id = createHash("sha256")
+  .update(readFileSync(join(dist, "command.js")))
+  .digest("hex")
+  .slice(0, 16);
+await bundle(join(cli, "build/main.js"), "main.js", { define: { PROGRAM_ID: JSON.stringify(id) } });
+chmodSync(join(dist, "main.js"), 0o755);
+writeFileSync(join(dist, "LICENSES.txt"), licences(inputs));
