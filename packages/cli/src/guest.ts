@@ -169,7 +169,7 @@ async function openDisk(
   const device = cachedDevice(container?.device ?? bufferDevice(new Uint8Array(0)), { budget });
   let partitions: Partitions = { tables: [], partitions: [], gaps: [] };
   try {
-    partitions = await readPartitions(device, { report });
+    partitions = await readPartitions(device, { report, nested: "any" });
   } catch (cause) {
     report(findingFromError(imageErrorOnly(cause)));
   }

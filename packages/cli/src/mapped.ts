@@ -54,7 +54,7 @@ export async function openMapped(disks: readonly Disk[], out: Output): Promise<M
 async function tablesOf(name: string, device: BlockDevice, report: Report): Promise<Partitions> {
   const findings: Finding[] = [];
   try {
-    const found = await readPartitions(device, { report: (entry) => findings.push(entry) });
+    const found = await readPartitions(device, { nested: "any", report: (entry) => findings.push(entry) });
     if (found.tables.length > 0) for (const entry of findings) report({ ...entry, device: entry.device ?? name });
     return found;
   } catch (cause) {

@@ -1,5 +1,6 @@
 import { ImageError } from "@guestprobe/block";
-import { diskByHandle, parseDeviceName } from "@guestprobe/grub";
+import { diskByHandle, GRUB_VERSIONS, grubMapName, type PartitionName, parseDeviceName } from "@guestprobe/grub";
+import type { Partition } from "@guestprobe/partition";
 import { type FileSystem, type Resolved, type ResolveOptions, resolve } from "@guestprobe/vfs";
 import { UsageError } from "./exit.js";
 import type { Disk, Place, Volume } from "./guest.js";
@@ -97,6 +98,17 @@ async function findOnAny(
   throw failure ?? new ImageError("not-found", `${path}: no such file or directory on any volume`);
 }
 
+/** Whether a name's steps lead to a partition; to the whole disk without any. Nested ones are read whatever GRUB can open. */
+function isPartition(partition: Partition | undefined, steps: readonly PartitionName[]): boolean {
+  const last = steps.at(-1);
+  if (last === undefined || partition === undefined) return last === undefined && partition === undefined;
+  return (
+    last.number === partition.number &&
+    (last.map === "" || last.map === grubMapName(partition.table)) &&
+    isPartition(partition.parent, steps.slice(0, -1))
+  );
+}
+
 /**
  * The volume of a device name: GRUB's own, or `hd0`, `hd0,1`, `hd0,msdos1` for the disks in their order; for logical volumes
  * and arrays also GRUB's name by UUID.
@@ -107,7 +119,8 @@ export function findVolume(
   { disks, mapped, volumes }: Pick<Volumes, "disks" | "mapped" | "volumes">,
   text: string,
 ): Volume {
-  const name = parseDeviceName(text);
+  // Of a version that opens nested names: what is there is read, whatever the host's GRUB makes of its name.
+  const name = parseDeviceName(text, GRUB_VERSIONS["2.12"]);
   const alias = name === undefined ? null : /^hd(\d+)$/.exec(name.disk);
   const byHandle = alias === null ? undefined : diskByHandle(disks, Number(alias[1]))?.name;
   const disk =
@@ -115,15 +128,7 @@ export function findVolume(
       (candidate) =>
         candidate.name === name?.disk || candidate.name === `xen/${name?.disk}` || candidate.name === byHandle,
     ) ?? mapped.find(({ volume }) => [volume.name, ...volume.aliases].includes(name?.disk ?? ""));
-  const parts = name?.partitions ?? [];
-  const found = volumes.find((volume) => {
-    if (volume.disk !== disk || parts.length > 1) return false;
-    const wanted = parts[0];
-    if (wanted === undefined || volume.partition === undefined)
-      return wanted === undefined && volume.partition === undefined;
-    const map = volume.partition.table === "gpt" ? "gpt" : "msdos";
-    return wanted.number === volume.partition.number && (wanted.map === "" || wanted.map === map);
-  });
+  const found = volumes.find((volume) => volume.disk === disk && isPartition(volume.partition, name?.partitions ?? []));
   if (found !== undefined) return found;
   throw new UsageError(
     `there is no device (${text})`,

@@ -1,9 +1,10 @@
 import { finding, type Report } from "@guestprobe/block";
-import { identify, SIGNATURE_DAMAGED, type Signature } from "@guestprobe/signature";
+import { type BootCode, identify, identifyBootCode, SIGNATURE_DAMAGED, type Signature } from "@guestprobe/signature";
 import type { FileSystem } from "@guestprobe/vfs";
 import type { Context } from "./context.js";
 import type { Guest, Volume } from "./guest.js";
 import type { Watch } from "./limits.js";
+import { escapeGuestText } from "./output/escape.js";
 
 /**
  * What a volume that no reader opens holds, by its superblock; undefined where nothing is known. On a whole disk, what lies in
@@ -30,6 +31,38 @@ export async function signatureOf(
     report(finding(SIGNATURE_DAMAGED, `${first.title}: ${first.problem}`, { device, format: first.kind, offset }));
   }
   return first;
+}
+
+/** The code in the boot sector of each disk and partition that is marked bootable, by their device names. */
+export async function bootCodeOf({ out, watch }: Context, guest: Guest): Promise<ReadonlyMap<string, BootCode>> {
+  const codes = new Map<string, BootCode>();
+  for (const { block, disk, device } of guest.volumes) {
+    const report: Report = (entry) => {
+      if (watch.over === undefined) out.log.report({ ...entry, device });
+    };
+    const code = await identifyBootCode(block, disk.device, { report });
+    if (watch.over !== undefined) throw watch.over;
+    if (code !== undefined) codes.set(device, code);
+  }
+  return codes;
+}
+
+/** Boot code for people: "GRUB 2, core image at sector 1, prefix (,msdos1)/boot/grub". */
+export function bootCodeText({ title, kind, drive, next, prefix }: BootCode): string {
+  const stage = kind === "grub2" ? "core image" : "next stage";
+  return [
+    title,
+    ...(drive === undefined ? [] : [`drive 0x${drive.toString(16)}`]),
+    ...(next === undefined ? [] : [`${stage} at sector ${next / 512}`]),
+    ...(prefix === undefined ? [] : [`prefix ${escapeGuestText(prefix)}`]),
+  ].join(", ");
+}
+
+/** As JSON. */
+export function bootCodeJson(code: BootCode | undefined): Record<string, unknown> | null {
+  if (code === undefined) return null;
+  const { kind, title, drive, next, prefix } = code;
+  return { kind, title, drive: drive ?? null, next: next ?? null, prefix: prefix ?? null };
 }
 
 /** What a volume holds: a file system that is read, or what its superblock says. */

@@ -1,3 +1,5 @@
+import type { Partition, TableKind } from "@guestprobe/partition";
+import type { MapName } from "./map-types.js";
 import { parseNumber } from "./number.js";
 import { DEFAULT_GRUB_VERSION, type GrubVersion } from "./versions.js";
 
@@ -111,4 +113,15 @@ export function formatLegacyName(name: DeviceName): string | undefined {
     ...(label === undefined ? [] : [String.fromCharCode(0x60 + label.number)]),
   ];
   return `(${parts.join(",")})`;
+}
+
+/** GRUB's word for a kind of table. */
+export function grubMapName(table: TableKind): MapName {
+  return table === "mbr" ? "msdos" : table;
+}
+
+/** GRUB's name of a partition, without its disk: "msdos1", "apple2", "msdos1,bsd5". */
+export function grubPartitionName({ parent, table, number }: Partition): string {
+  const own = `${grubMapName(table)}${number}`;
+  return parent === undefined ? own : `${grubPartitionName(parent)},${own}`;
 }

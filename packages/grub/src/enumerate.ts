@@ -1,6 +1,8 @@
 import { type BlockDevice, sliceDevice } from "@guestprobe/block";
 import { escapeDiskName } from "./device-name.js";
-import { type MapPartition, type MapResult, readGptMap, readMsdosMap } from "./partition-map.js";
+import { type MapName, type MapPartition, type MapResult, tryRead } from "./map-types.js";
+import { LABEL_MODULES } from "./partition-labels.js";
+import { readGptMap, readMsdosMap } from "./partition-map.js";
 import { vbdHandle } from "./vbd.js";
 
 /** A disk of the guest, or a logical volume or array that GRUB assembled from its disks. */
@@ -31,8 +33,8 @@ export interface GrubDevice {
 export interface GrubDiskMap {
   /** The order in which `search` visits them: the whole disk, then its partitions, last found first. */
   readonly devices: readonly GrubDevice[];
-  /** Why each module took the disk's table for unusable; undefined for the one that did not. */
-  readonly errors: { readonly msdos: string | undefined; readonly gpt: string | undefined };
+  /** Why each module took the disk's table for unusable; undefined for those that did not. */
+  readonly errors: { readonly [Map in MapName]: string | undefined };
 }
 
 /** Partitions in partitions in ...: a hostile table could nest without end. */
@@ -43,14 +45,16 @@ const MAX_DEVICES = 4096;
  * Lists a disk and its partitions as GRUB does. GRUB 2.06, kern/device.c, grub_device_iterate: the disk itself comes first;
  * its partitions are collected in front of one another, and so are visited backwards, those inside a partition before it.
  *
- * The modules msdos and gpt are known; Apple, BSD, Sun and other tables are not.
+ * Every module contributes what it finds: a disk with several tables has the partitions of all of them. The order is that of
+ * Debian's images: the module that was loaded last is asked first.
  */
 export async function listDisk(disk: GrubDisk, signal?: AbortSignal): Promise<GrubDiskMap> {
   const whole: GrubDevice = { name: escapeDiskName(disk.name), disk, partitions: [], start: 0, device: disk.device };
   const found: GrubDevice[] = [];
-  const maps = await readMaps(disk.device, disk.device.sectorSize ?? 512, undefined, signal);
-  const collect = async (parent: GrubDevice, results: readonly MapResult[]): Promise<void> => {
-    for (const partition of results.flatMap((result) => result.partitions)) {
+  const sectorSize = disk.device.sectorSize ?? 512;
+  const maps = await readMaps(disk.device, sectorSize, undefined, signal);
+  const collect = async (parent: GrubDevice, results: Maps): Promise<void> => {
+    for (const partition of MAP_ORDER.flatMap((map) => results[map].partitions)) {
       if (found.length >= MAX_DEVICES) return;
       const outer = parent.partitions.at(-1);
       if (outer !== undefined && (partition.start < 0 || partition.start + partition.length > outer.length)) continue;
@@ -58,28 +62,39 @@ export async function listDisk(disk: GrubDisk, signal?: AbortSignal): Promise<Gr
       found.push(child);
       // A partition that begins where its parent does would be read as its own parent again.
       if (partition.start === 0 || child.device === undefined || child.partitions.length >= MAX_DEPTH) continue;
-      const nested = await readMaps(child.device, disk.device.sectorSize ?? 512, partition, signal);
-      await collect(child, [nested.gpt, nested.msdos]);
+      await collect(child, await readMaps(child.device, sectorSize, partition, signal));
     }
   };
-  await collect(whole, [maps.gpt, maps.msdos]);
-  return {
-    devices: [whole, ...found.reverse()],
-    errors: { msdos: maps.msdos.error, gpt: maps.gpt.error },
-  };
+  await collect(whole, maps);
+  const errors = Object.fromEntries(MAP_ORDER.map((map) => [map, maps[map].error])) as GrubDiskMap["errors"];
+  return { devices: [whole, ...found.reverse()], errors };
 }
+
+type Maps = { readonly [Map in MapName]: MapResult };
+
+/** The order of GRUB's list of modules, which is the order of discovery. */
+const MAP_ORDER: readonly MapName[] = [...LABEL_MODULES.map(([map]) => map), "msdos", "gpt"];
+/** As far from the start as the tables of other machines are looked for. */
+const START_BYTES = 8192;
 
 async function readMaps(
   device: BlockDevice,
   sectorSize: number,
   parent: MapPartition | undefined,
   signal: AbortSignal | undefined,
-): Promise<{ gpt: MapResult; msdos: MapResult }> {
-  const [gpt, msdos] = await Promise.all([
+): Promise<Maps> {
+  const [gpt, msdos, start] = await Promise.all([
     readGptMap(device, signal),
     readMsdosMap(device, sectorSize, parent, signal),
+    tryRead(device, 0, START_BYTES, signal),
   ]);
-  return { gpt, msdos };
+  const read = (offset: number, length: number): Promise<Uint8Array> =>
+    offset + length <= start.length
+      ? Promise.resolve(start.subarray(offset, offset + length))
+      : tryRead(device, offset, length, signal);
+  const results: Partial<Record<MapName, MapResult>> = { gpt, msdos };
+  for (const [map, module] of LABEL_MODULES) results[map] = await module({ start, read, parent, msdos });
+  return results as Maps;
 }
 
 function childDevice(parent: GrubDevice, partition: MapPartition): GrubDevice {

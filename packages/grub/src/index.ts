@@ -4,6 +4,8 @@ export {
   escapeDiskName,
   formatDeviceName,
   formatLegacyName,
+  grubMapName,
+  grubPartitionName,
   type PartitionName,
   parseDeviceName,
   parseLegacyName,
@@ -31,8 +33,8 @@ export {
   xfsGate,
 } from "./gate/xfs.js";
 export type { GrubMachineOptions, LostDevice } from "./machine.js";
+export type { MapName, MapPartition, MapResult } from "./map-types.js";
 export { type GrubMapped, grubMapped, type HiddenDisk } from "./mapped.js";
-export type { MapPartition, MapResult } from "./partition-map.js";
 export { type DriverClaim, probeDriver } from "./probe.js";
 export {
   BOOT_PROBE_PATHS,

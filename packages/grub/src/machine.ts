@@ -1,5 +1,5 @@
 import { readPartitions } from "@guestprobe/partition";
-import { formatDeviceName, parseDeviceName } from "./device-name.js";
+import { formatDeviceName, grubMapName, grubPartitionName, parseDeviceName } from "./device-name.js";
 import { diskByHandle, type GrubDevice, type GrubDisk, type GrubDiskMap, listDisk } from "./enumerate.js";
 import { TABLE_REFUSED, VOLUME_REFUSED } from "./findings.js";
 import { GATES } from "./gate/index.js";
@@ -131,12 +131,13 @@ export class GrubMachine {
       const { devices, errors } = await this.#map(disk);
       const seen = new Set(devices.filter(({ partitions }) => partitions.length > 0).map(({ start }) => start));
       const options = this.signal === undefined ? {} : { signal: this.signal };
-      for (const { device, start, number, table } of (await readPartitions(disk.device, options)).partitions) {
+      for (const partition of (await readPartitions(disk.device, options)).partitions) {
+        const { device, start } = partition;
         if (device === undefined || seen.has(start)) continue;
-        const map = table === "mbr" ? "msdos" : "gpt";
+        const map = grubMapName(partition.table);
         const reason = errors[map] ?? `not in the table as GRUB's module ${map} reads it`;
         const obstacle = { kind: TABLE_REFUSED, reason };
-        lost.push({ name: `${devices[0]?.name},${map}${number}`, device, start, obstacle });
+        lost.push({ name: `${devices[0]?.name},${grubPartitionName(partition)}`, device, start, obstacle });
       }
     }
     lost.push(...(await this.hiddenDevices()));

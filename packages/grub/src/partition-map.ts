@@ -1,34 +1,13 @@
-import { type BlockDevice, equalBytes, isImageError, isZero, readUpTo } from "@guestprobe/block";
+import { type BlockDevice, equalBytes, isZero } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import { decodeMbr, isExtendedType } from "@guestprobe/partition";
 import { GPT_SIGNATURE, gpt_entry, gpt_header, MBR_TYPE_EMPTY, MBR_TYPE_GPT } from "@guestprobe/partition/layout";
-
-/** A partition as one of GRUB's partition-map modules sees it. */
-export interface MapPartition {
-  /** "msdos" or "gpt": the first part of its name. */
-  readonly map: string;
-  /** From 1. */
-  readonly number: number;
-  /** Bytes from the start of the disk, or of the partition that it lies in. */
-  readonly start: number;
-  /** Bytes, as the table says. */
-  readonly length: number;
-  /** MBR only. */
-  readonly msdosType: number | undefined;
-}
-
-/** What a module makes of a device: its partitions in the order it finds them, and why it stopped, if it did. */
-export interface MapResult {
-  readonly partitions: readonly MapPartition[];
-  /** Undefined when the table is sound in GRUB's eyes. Partitions found before the error stay. */
-  readonly error: string | undefined;
-}
+import { type MapPartition, type MapResult, SECTOR, tryRead } from "./map-types.js";
 
 /** Boot records of one extended chain, and entries of one GPT: GRUB has no bound, no real table comes near. */
 const MAX_RECORDS = 4096;
 const MAX_ENTRIES = 32_768;
 const MAX_ENTRY_BYTES = 4 << 20;
-const SECTOR = 512;
 const TWO_64 = 1n << 64n;
 /** MINIX: the one MBR type that GRUB looks for an MBR inside of. */
 const MSDOS_TYPE_MINIX = 0x81;
@@ -138,18 +117,3 @@ async function readEntries(
 const wrap = (value: bigint): bigint => ((value % TWO_64) + TWO_64) % TWO_64;
 /** Past 2^53 the exact number means nothing more: no disk goes there. */
 const asNumber = (value: bigint): number => Math.min(Number(value), Number.MAX_SAFE_INTEGER);
-
-/** The bytes as far as the device goes; none when they cannot be read: to GRUB both are an error of this table alone. */
-async function tryRead(
-  device: BlockDevice,
-  offset: number,
-  length: number,
-  signal: AbortSignal | undefined,
-): Promise<Uint8Array> {
-  try {
-    return await readUpTo(device, offset, length, signal);
-  } catch (error) {
-    if (!isImageError(error) || error.code === "aborted") throw error;
-    return new Uint8Array(0);
-  }
-}

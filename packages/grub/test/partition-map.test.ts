@@ -88,7 +88,7 @@ describe("MBR as GRUB lists it", () => {
       ]),
     );
     expect(names).toEqual(["hd0"]);
-    expect(errors).toEqual({ msdos: "dummy mbr", gpt: "no valid GPT header" });
+    expect(errors).toMatchObject({ msdos: "dummy mbr", gpt: "no valid GPT header" });
   });
 });
 

@@ -38,6 +38,7 @@ export function describeGpt(
           return {
             number: entry.number,
             table: "gpt",
+            parent: undefined,
             role,
             kind: "primary",
             start,
@@ -60,6 +61,7 @@ export function describeGpt(
       offset: header.offset,
       uuid: header.diskGuid,
       slots: header.entryCount,
+      parent: undefined,
       problems: log.findings,
     },
     partitions,

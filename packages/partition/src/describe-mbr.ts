@@ -28,6 +28,7 @@ export async function describeMbr(
     partitions.push({
       number,
       table: "mbr",
+      parent: undefined,
       role,
       kind,
       start,
@@ -103,7 +104,16 @@ export async function describeMbr(
   }
   checkOverlaps(partitions, note);
   return {
-    table: { kind: "mbr", role, sectorSize, offset: 0, uuid: signature, slots: 4, problems: log.findings },
+    table: {
+      kind: "mbr",
+      role,
+      sectorSize,
+      offset: 0,
+      uuid: signature,
+      slots: 4,
+      parent: undefined,
+      problems: log.findings,
+    },
     partitions,
     used: [
       { offset: 0, length: mbr.$size },

@@ -172,6 +172,49 @@ export const GPT_MISSING = kind(
   "look whether the image was made for another sector size, or starts in the middle of the disk",
 );
 
+export const TABLE_CHECKSUM = kind(
+  "table-checksum",
+  "warning",
+  "The checksum of a partition table does not match",
+  "A label of BSD, DragonFly, SGI or Amiga was changed without its checksum, or is damaged. Its own system refuses it; GRUB " +
+    "verifies those of SGI, Sun and Amiga alone. What it says is listed all the same.",
+);
+export const TABLE_COUNT = kind(
+  "table-count",
+  "warning",
+  "A partition table counts entries that are not there",
+  "The count in the table's head and the entries behind it do not go together. The entries that are there are listed, as " +
+    "far as any program would write them.",
+);
+export const TABLE_LOOP = kind(
+  "table-loop",
+  "error",
+  "The list of partitions leads back to itself",
+  "The link of an Amiga partition block points to a block that was read before. The partitions up to there are listed. " +
+    "GRUB follows such a list without end: its `ls` and `search` hang on this disk.",
+);
+export const TABLE_UNREADABLE = kind(
+  "table-unreadable",
+  "error",
+  "A part of a partition table cannot be read",
+  "The place that the table points to is past the end of the disk, cannot be read, or holds something else. What comes " +
+    "before it is listed.",
+);
+export const TABLE_NESTED_OUTSIDE = kind(
+  "part-outside-parent",
+  "warning",
+  "A partition passes the partition that it lies in",
+  "A table inside a partition gives one of its own bytes that the outer one does not have. GRUB leaves such a partition " +
+    "out, other systems may not.",
+);
+export const TABLE_NESTED_DEPTH = kind(
+  "table-nesting",
+  "warning",
+  "Partition tables lie inside one another too often",
+  "Tables in partitions in partitions are followed a few steps, for a hostile disk could nest them without end. No real " +
+    "disk has more than two or three.",
+);
+
 /** Every kind of finding that this package reports. */
 export const PARTITION_FINDINGS: readonly FindingKind[] = [
   PART_PAST_END,
@@ -197,4 +240,10 @@ export const PARTITION_FINDINGS: readonly FindingKind[] = [
   GPT_STALE,
   GPT_HYBRID,
   GPT_MISSING,
+  TABLE_CHECKSUM,
+  TABLE_COUNT,
+  TABLE_LOOP,
+  TABLE_UNREADABLE,
+  TABLE_NESTED_OUTSIDE,
+  TABLE_NESTED_DEPTH,
 ];

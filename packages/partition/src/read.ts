@@ -8,12 +8,14 @@ import {
   sliceDevice,
 } from "@guestprobe/block";
 import { describeGpt } from "./describe-gpt.js";
+import { describeLabel, LABEL_READERS } from "./describe-label.js";
 import { describeMbr } from "./describe-mbr.js";
 import { GPT_NO_PROTECTIVE_MBR, GPT_STALE } from "./findings.js";
 import { type GptTable, readGpt, SECTOR_SIZES } from "./gpt-table.js";
 import { MBR_TYPE_GPT } from "./layout.js";
 import { findGaps } from "./layout-check.js";
 import { decodeMbr, isPartitionTable } from "./mbr.js";
+import { readNested } from "./nested.js";
 import { type Note, noteTo } from "./note.js";
 import type { TableParts } from "./table-parts.js";
 import type { Partition, PartitionOptions, Partitions, PartitionTable, TableRole } from "./types.js";
@@ -26,7 +28,8 @@ const START_BYTES = 2 * Math.max(...SECTOR_SIZES);
  * finding of the table that has it; a disk without a table answers with empty lists.
  *
  * Costs one read at the start of the disk, one at its end where there is no MBR with partitions, and one for each copy
- * of the GPT entries and each extended boot record.
+ * of the GPT entries, each extended boot record, each partition that may hold a table of its own, and what an Apple, Amiga
+ * or Acorn table says.
  *
  * @throws ImageError `io` when the first sectors cannot be read, `aborted`, `invalid-argument` for a sector size that is
  * not a power of two from 512 to 4096.
@@ -78,7 +81,15 @@ export async function readPartitions(device: BlockDevice, options: PartitionOpti
     for (const problem of gptLog.findings) report?.(problem);
     add(await ofMbr(!isProtective ? "main" : entries.length === 1 ? "protective" : "hybrid"));
   }
-  return { tables, partitions, gaps: tables.length === 0 ? [] : findGaps(used, device.size) };
+  for (const read of LABEL_READERS) {
+    add(await describeLabel(read, device, start, tables.length === 0 ? "main" : "hybrid", signal));
+  }
+  const inner = await readNested(device, partitions, options, readPartitions);
+  return {
+    tables: [...tables, ...inner.tables],
+    partitions: [...partitions, ...inner.partitions],
+    gaps: tables.length === 0 ? [] : findGaps(used, device.size),
+  };
 }
 
 /** On a disk that an MBR describes, only the first copy of a GPT is looked for: nothing leads to a backup. */

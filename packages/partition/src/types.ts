@@ -1,13 +1,37 @@
 import type { BlockDevice, Finding, Report } from "@guestprobe/block";
 
-export type TableKind = "mbr" | "gpt";
+/**
+ * - `mbr`, `gpt`: the tables of PCs.
+ * - `bsd`: a disklabel on a disk of its own, or in an MBR partition of FreeBSD; `netbsd`, `openbsd`: found from an MBR
+ *   partition of these, and counting from the start of the disk.
+ * - `dfly`: DragonFly's disklabel64.
+ * - `apple`, `sun`, `dvh` (SGI), `amiga`, `acorn` (Linux on Acorn): other machines' own.
+ * - `sunpc`: Solaris on PCs. `plan`: Plan 9.
+ *
+ * But for `mbr`, these are GRUB's words.
+ */
+export type TableKind =
+  | "mbr"
+  | "gpt"
+  | "bsd"
+  | "netbsd"
+  | "openbsd"
+  | "dfly"
+  | "apple"
+  | "sun"
+  | "sunpc"
+  | "dvh"
+  | "amiga"
+  | "plan"
+  | "acorn";
 
 /**
  * What a table is there for.
  *
  * - `main`: it describes the disk.
  * - `protective`: an MBR whose only entry keeps old tools off a GPT disk.
- * - `hybrid`: an MBR beside a GPT, with entries of its own.
+ * - `hybrid`: an MBR beside a GPT, with entries of its own; or another table beside the main one, as on discs that start
+ *   on Macs too.
  * - `stale`: a GPT left behind on a disk that an MBR describes now. Its partitions are not listed.
  */
 export type TableRole = "main" | "protective" | "hybrid" | "stale";
@@ -23,12 +47,14 @@ export interface PartitionTable {
   readonly uuid: string | undefined;
   /** How many entries the table has room for: 4 for MBR. */
   readonly slots: number;
+  /** The partition that it lies in; undefined for a table of the disk. */
+  readonly parent: Partition | undefined;
   /** What is wrong with it; also handed to `report`. */
   readonly problems: readonly Finding[];
 }
 
 export interface PartitionType {
-  /** MBR: "0x83". GPT: the type GUID, in upper case. */
+  /** MBR: "0x83". GPT: the type GUID, in upper case. Others: the number or text that the table has. */
   readonly id: string;
   /** Undefined for types that the table of names does not hold. */
   readonly name: string | undefined;
@@ -38,6 +64,8 @@ export interface Partition {
   /** As Linux counts: the slot from 1; logical partitions from 5 in the order of their chain. */
   readonly number: number;
   readonly table: TableKind;
+  /** The partition that its table lies in, and which its name begins with; undefined for one of the disk itself. */
+  readonly parent: Partition | undefined;
   /** Role of the table that it comes from. */
   readonly role: TableRole;
   /** `extended` holds the logical ones and is no volume itself. Always `primary` for GPT. */
@@ -47,9 +75,9 @@ export interface Partition {
   /** Bytes, as the table says; may pass the end of the disk. */
   readonly length: number;
   readonly type: PartitionType;
-  /** MBR: status 0x80. GPT: the attribute "legacy BIOS bootable". */
+  /** MBR: status 0x80. GPT: the attribute "legacy BIOS bootable". Amiga: the flag "bootable". */
   readonly active: boolean;
-  /** GPT only. */
+  /** GPT, Apple, Amiga and Plan 9 only. */
   readonly name: string | undefined;
   /** GPT: the partition's GUID, in upper case. MBR: signature and number, "abcdef12-01", as PARTUUID has it. */
   readonly uuid: string | undefined;
@@ -72,7 +100,7 @@ export interface Gap {
 export interface Partitions {
   /** The one that describes the disk first. Empty where there is none. */
   readonly tables: readonly PartitionTable[];
-  /** Those of the main table by number, then those of a hybrid MBR. */
+  /** Those of the main table by number, then those of other tables, then those of tables inside partitions. */
   readonly partitions: readonly Partition[];
   /** In order. Empty where there is no table. */
   readonly gaps: readonly Gap[];
@@ -81,6 +109,11 @@ export interface Partitions {
 export interface PartitionOptions {
   /** Bytes in a sector. Default: where the GPT header says, then what the device says, then 512. */
   readonly sectorSize?: number;
+  /**
+   * Whether to look for tables inside partitions: in those whose MBR type says that there is one (`announced`, the default),
+   * or in all, at the cost of one read for each (`any`).
+   */
+  readonly nested?: "announced" | "any";
   readonly report?: Report;
   readonly signal?: AbortSignal;
 }

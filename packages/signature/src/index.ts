@@ -1,3 +1,4 @@
+export { type BootCode, identifyBootCode } from "./boot-code.js";
 export { SIGNATURE_DAMAGED, SIGNATURE_FINDINGS } from "./findings.js";
 export { identify } from "./identify.js";
 export type { Found, Magic, ReadMore, SignatureRow } from "./row.js";

@@ -93,6 +93,7 @@ function tablesJson(name: string, { tables, partitions, gaps }: Partitions, extr
     tables: tables.map((found) => ({
       kind: found.kind,
       role: found.role,
+      parent: found.parent === undefined ? null : partitionDevice(name, found.parent),
       offset: found.offset,
       sectorSize: found.sectorSize,
       uuid: found.uuid ?? null,
@@ -104,6 +105,8 @@ function tablesJson(name: string, { tables, partitions, gaps }: Partitions, extr
         device,
         number: partition.number,
         kind: partition.kind,
+        table: partition.table,
+        parent: partition.parent === undefined ? null : partitionDevice(name, partition.parent),
         start: partition.start,
         bytes: partition.length,
         type: { id: partition.type.id, name: partition.type.name ?? null },

@@ -2,8 +2,8 @@ import { encodeText, type FindingKind, finding, findingFromError, type Report } 
 import { bootVerdict, PROFILES, type Verdict } from "@guestprobe/boot";
 import { type BtrfsFileSystem, isBtrfs, type Subvolume } from "@guestprobe/btrfs";
 import { BOOT_PROBE_PATHS, DEFAULT_GRUB_VERSION, escapeDiskName } from "@guestprobe/grub";
-import type { Partitions } from "@guestprobe/partition";
-import type { Signature } from "@guestprobe/signature";
+import type { Partition, Partitions } from "@guestprobe/partition";
+import type { BootCode, Signature } from "@guestprobe/signature";
 import { type FileSystem, GRUB_WALK, resolve, textPair } from "@guestprobe/vfs";
 import { bootView } from "../boot-view.js";
 import type { Context } from "../context.js";
@@ -13,7 +13,7 @@ import { escapeGuestText } from "../output/escape.js";
 import { findingJson, imageErrorOnly, type Output } from "../output/output.js";
 import { type Column, formatBytes, table } from "../output/table.js";
 import { partitionDevice } from "../partition-name.js";
-import { signatureOf } from "../signature.js";
+import { bootCodeJson, bootCodeOf, bootCodeText, signatureOf } from "../signature.js";
 import type { Options, Run } from "../verbs.js";
 import { diskJson, fsJson, levelName, mappedJson } from "./disk-json.js";
 import { type Firmware, firmwareBoot, firmwareJson, firmwareLines, NO_FIRMWARE } from "./firmware.js";
@@ -89,12 +89,14 @@ export const inspect: Run = async (context, words, options) => {
     const why = disk.device.size === 0 ? "the image is empty" : `${table} and no file system that is known`;
     out.log.report(finding(NOTHING_RECOGNISED, why, { device: disk.name, offset: 0 }));
   }
+  const codes = await bootCodeOf(context, guest);
   const boot = await bootLine(guest, found, options, out);
   if (out.options.json) {
     const extra = (device: string): Record<string, unknown> => {
       const inspected = found.get(device);
       return {
         fs: fsJson(inspected?.fs, inspected?.signature),
+        bootCode: bootCodeJson(codes.get(device)),
         bootFiles: inspected?.bootFiles ?? [],
         ...firmwareJson(inspected?.firmware ?? NO_FIRMWARE),
         ...(inspected?.fs && isBtrfs(inspected.fs) ? { subvolumes: inspected.subvolumes.map(subvolumeJson) } : {}),
@@ -111,7 +113,7 @@ export const inspect: Run = async (context, words, options) => {
       findings: out.log.findings.map(findingJson),
     });
   } else {
-    showGuest(context, guest, found);
+    showGuest(context, guest, found, codes);
     if (boot !== undefined) {
       out.lines(["", `Boot under ${boot.profile}: ${boot.answer}, ${escapeGuestText(boot.summary)}`]);
     }
@@ -194,7 +196,12 @@ function subvolumeLine({ id, path, readOnly, isDefault }: Subvolume): string {
   return `  ${id} ${place}${remarks === "" ? "" : ` (${remarks})`}`;
 }
 
-function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, Inspected>): void {
+function showGuest(
+  { out }: Context,
+  guest: Guest,
+  found: ReadonlyMap<string, Inspected>,
+  codes: ReadonlyMap<string, BootCode>,
+): void {
   const rows: string[][] = [];
   const row = (name: string, bytes: number, type: string, device: string): void => {
     const { fs, signature } = found.get(device) ?? {};
@@ -204,16 +211,20 @@ function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, In
     const label = what === undefined ? "" : escapeGuestText(what.label);
     rows.push([name, formatBytes(bytes), type, kind, label, escapeGuestText(what?.uuid ?? "")]);
   };
-  const partitionRows = (disk: string, { partitions }: Partitions): void => {
-    for (const [index, partition] of partitions.entries()) {
-      const last = index === partitions.length - 1;
+  const partitionRows = (disk: string, { partitions }: Partitions, parent?: Partition, indent = ""): void => {
+    const parts = partitions.filter((partition) => partition.parent === parent);
+    for (const [index, partition] of parts.entries()) {
+      const isLast = index === parts.length - 1;
       const device = partitionDevice(disk, partition);
-      const type = `${partition.type.name ?? partition.type.id}${partition.active ? " *" : ""}`;
-      row(`${last ? "└─" : "├─"}(${escapeGuestText(device)})`, partition.length, type, device);
+      const type = `${escapeGuestText(partition.type.name ?? partition.type.id)}${partition.active ? " *" : ""}`;
+      row(`${indent}${isLast ? "└─" : "├─"}(${escapeGuestText(device)})`, partition.length, type, device);
+      partitionRows(disk, { partitions, tables: [], gaps: [] }, partition, `${indent}${isLast ? "  " : "│ "}`);
     }
   };
   const kinds = ({ tables }: Partitions): string[] =>
-    tables.map((each) => (each.role === "main" ? each.kind : `${each.role} ${each.kind}`));
+    tables
+      .filter(({ parent }) => parent === undefined)
+      .map((each) => (each.role === "main" ? each.kind : `${each.role} ${each.kind}`));
   for (const disk of guest.disks) {
     const type = [disk.container?.format ?? "unreadable", ...kinds(disk.partitions)].join(", ");
     row(`(${disk.name})`, disk.device.size, type, disk.name);
@@ -242,6 +253,11 @@ function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, In
     out.lines(
       snapshots.map((each) => `  ${escapeGuestText(encodeText(each.id))} ${escapeGuestText(encodeText(each.name))}`),
     );
+  }
+  // A sector that says that it starts nothing is no news.
+  const loaders = [...codes].filter(([, { kind }]) => kind !== "none" && kind !== "not-bootable");
+  if (loaders.length > 0) {
+    out.lines(["", "Boot code:", ...loaders.map(([device, code]) => `  (${device}) ${bootCodeText(code)}`)]);
   }
   const files = [...found].flatMap(([device, { bootFiles }]) => bootFiles.map((path) => `  (${device})${path}`));
   out.line();

@@ -7,7 +7,7 @@ import { escapeGuestText } from "../output/escape.js";
 import { findingJson } from "../output/output.js";
 import { type Column, formatBytes, table } from "../output/table.js";
 import { partitionDevice } from "../partition-name.js";
-import { type Content, contentOf } from "../signature.js";
+import { bootCodeJson, bootCodeOf, type Content, contentOf } from "../signature.js";
 import type { Run } from "../verbs.js";
 import { diskJson, fsJson, mappedJson } from "./disk-json.js";
 
@@ -27,10 +27,11 @@ export const parts: Run = async (context, words, options) => {
   const { out } = context;
   const found = guest.disks.some((disk) => disk.partitions.tables.length > 0);
   const held = await contentOf(context, guest);
+  const codes = await bootCodeOf(context, guest);
   if (out.options.json) {
     const extra = (device: string): Record<string, unknown> => {
       const { fs, signature } = held.get(device) ?? {};
-      return { fs: fsJson(fs, signature) };
+      return { fs: fsJson(fs, signature), bootCode: bootCodeJson(codes.get(device)) };
     };
     out.json({
       schema: "guestprobe/parts/1",
@@ -60,9 +61,9 @@ function showTables(
   held: ReadonlyMap<string, Content>,
 ): void {
   const { tables, partitions, gaps } = disk.partitions;
-  const kinds = tables.map((found) =>
-    found.role === "main" ? found.kind.toUpperCase() : `${found.role} ${found.kind.toUpperCase()}`,
-  );
+  const kinds = tables
+    .filter(({ parent }) => parent === undefined)
+    .map((found) => (found.role === "main" ? found.kind.toUpperCase() : `${found.role} ${found.kind.toUpperCase()}`));
   const sector = tables[0]?.sectorSize ?? 512;
   const head = `(${escapeGuestText(name)})  ${what}: ${formatBytes(disk.device.size)}, sectors of ${sector} bytes`;
   out.line(out.style("bold", `${head}, ${kinds.length === 0 ? "no partition table" : kinds.join(" and ")}`));
@@ -93,7 +94,7 @@ function partitionRow(disk: string, partition: Partition, held: ReadonlyMap<stri
     String(start + length),
     formatBytes(length),
     partition.active ? "*" : "",
-    type.name ?? type.id,
+    escapeGuestText(type.name ?? type.id),
     (fs ?? signature)?.kind ?? "",
     escapeGuestText(partition.name ?? ""),
   ];

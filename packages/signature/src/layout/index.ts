@@ -1,6 +1,17 @@
 /** Offsets and constants of the superblocks that are recognised. */
 
 export {
+  BOOT_CODE_END,
+  boot_sector,
+  GRUB_FIRST_BLOCKLIST,
+  grub_blocklist,
+  grub_boot_img,
+  grub_decompressor,
+  grub_module_header,
+  grub_module_info32,
+  grub_stage1,
+} from "./boot.js";
+export {
   befs_super_block,
   btrfs_super_block,
   cramfs_super,
