@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 
 const FOLDER = fileURLToPath(new URL("../packages/codec/", import.meta.url));
-const MODULES = { "assembly/lzma.ts": "src/xz/lzma-wasm.ts" };
+const MODULES = { "assembly/lzma.ts": "src/xz/lzma-wasm.ts", "assembly/zstd.ts": "src/zstd-wasm.ts" };
 const OPTIONS = ["-O3", "--converge", "--noAssert", "--runtime", "stub", "--enable", "bulk-memory"];
 
 for (const [source, target] of Object.entries(MODULES)) {

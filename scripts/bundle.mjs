@@ -10,9 +10,9 @@
  */
 import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { build, transform } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const cli = join(root, "packages/cli");
@@ -79,21 +79,69 @@ const listed = (clause) =>
       return [name, local];
     });
 
+const COMMON = {
+  bundle: true,
+  platform: "node",
+  target: "node20",
+  minify: true,
+  legalComments: "none",
+  logLevel: "warning",
+  plugins: [noChildProcess, pastIndexes],
+};
+
+/** One CommonJS file of all that `entry` needs; answers the files it is made of. */
 async function bundle(entry, name, options = {}) {
   const { metafile } = await build({
+    ...COMMON,
     entryPoints: [entry],
     outfile: join(dist, name),
-    bundle: true,
-    platform: "node",
     format: "cjs",
-    target: "node20",
-    minify: true,
     metafile: true,
-    legalComments: "none",
-    logLevel: "warning",
-    plugins: [noChildProcess, pastIndexes],
     ...options,
   });
+  return Object.keys(metafile.inputs);
+}
+
+/**
+ * The same, in parts: what different verbs and formats need is a function each, which V8 neither compiles nor keeps in
+ * its cache until it runs.
+ */
+async function bundleInParts(entry, name) {
+  const { outputFiles, metafile } = await build({
+    ...COMMON,
+    entryPoints: [entry],
+    outdir: dist,
+    format: "esm",
+    splitting: true,
+    metafile: true,
+    write: false,
+    define: { "import.meta.url": "programUrl" },
+  });
+  const parts = await Promise.all(
+    outputFiles.map(async ({ path, text }) => {
+      const options = { format: "cjs", platform: "node", target: "node20", minify: true };
+      const { code } = await transform(text, { ...options, supported: { "dynamic-import": false } });
+      return `${JSON.stringify(`./${basename(path)}`)}(module, exports, require) {\n${code}}`;
+    }),
+  );
+  const { exports } = Object.values(metafile.outputs).find(({ entryPoint }) => entryPoint?.endsWith(name));
+  const text = `"use strict";
+const programUrl = require("node:url").pathToFileURL(__filename).href;
+const parts = {\n${parts.join(",\n")}\n};
+const loaded = {};
+function load(name) {
+  if (parts[name] === undefined) return require(name);
+  if (loaded[name] === undefined) {
+    loaded[name] = { exports: {} };
+    parts[name](loaded[name], loaded[name].exports, load);
+  }
+  return loaded[name].exports;
+}
+module.exports = load("./${name}");
+// What an ES module may import of this file by name.
+0 && (module.exports = { ${exports.join(", ")} });
+`;
+  writeFileSync(join(dist, name), text);
   return Object.keys(metafile.inputs);
 }
 
@@ -114,11 +162,7 @@ rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist, { recursive: true });
 // The package is of ES modules, and these files are not.
 writeFileSync(join(dist, "package.json"), '{ "type": "commonjs" }\n');
-const here = "__bundleUrl";
-const inputs = await bundle(join(cli, "build/command.js"), "command.js", {
-  define: { "import.meta.url": here },
-  banner: { js: `const ${here} = require("node:url").pathToFileURL(__filename).href;` },
-});
+const inputs = await bundleInParts(join(cli, "build/command.js"), "command.js");
 const worker = join(root, "packages/codec/dist/node/worker.js");
 inputs.push(...(await bundle(worker, "worker.js")));
 const id = createHash("sha256")

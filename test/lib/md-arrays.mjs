@@ -14,7 +14,8 @@ const PER_DISK = 120;
 
 /**
  * @typedef {object} MdCase
- * @property {string} name also the array's
+ * @property {string} name
+ * @property {string} arrayName as its superblocks have it, behind the homehost; not in version 0.90
  * @property {string} metadata version of the superblock
  * @property {string} level as mdadm spells it
  * @property {string | undefined} layout
@@ -26,21 +27,13 @@ const PER_DISK = 120;
  * @property {string} after what is done to the running array; $md is its device, $1, $2, ... its members
  */
 
-/** A case; its members are of 3 MiB unless `more` says otherwise. */
-const make = (metadata, level, count, more = {}) => ({
-  name: [level, metadata, more.label ?? more.layout, count].filter((part) => part !== undefined).join("-"),
-  metadata,
-  level,
-  layout: undefined,
-  sizes: new Array(count).fill(3),
-  spares: 0,
-  offset: 1,
-  options: "",
-  isRead: true,
-  after: "",
-  ...more,
-});
+const DEFAULTS = { layout: undefined, spares: 0, offset: 1, options: "", isRead: true, after: "" };
 
+/** A case; its members are of 3 MiB unless `more` says otherwise. */
+const make = (metadata, level, count, more = {}) => {
+  const name = [level, metadata, more.label ?? more.layout, count].filter((part) => part !== undefined).join("-");
+  return { ...DEFAULTS, name, arrayName: name, metadata, level, sizes: new Array(count).fill(3), ...more };
+};
 const VERSIONS = ["0.90", "1.0", "1.1", "1.2"];
 const LAYOUTS_5 = ["left-asymmetric", "right-asymmetric", "right-symmetric", "parity-first", "parity-last"];
 const LAYOUTS_6 = [
@@ -69,6 +62,10 @@ export const MD_PLAIN = [
   ...["n2", "f2", "o2"].map((layout) => make("1.2", "10", 5, { layout })),
   make("1.2", "1", 2, { label: "bitmap", options: "--bitmap=internal" }),
   make("1.0", "5", 3, { label: "bitmap", options: "--bitmap=internal" }),
+  make("1.2", "1", 2, { label: "twin", arrayName: "twin" }),
+  make("1.2", "0", 2, { label: "twin", arrayName: "twin" }),
+  make("1.0", "1", 2, { label: "third-twin", arrayName: "twin" }),
+  make("1.2", "1", 2, { label: "comma", arrayName: "a,b" }),
 ];
 
 /** Writes to the array anew after a member has left, so that the member's content is old. */
@@ -121,7 +118,8 @@ const placesOf = (cases) => {
  *
  * @param {string} folder
  * @param {readonly MdCase[]} cases
- * @returns what the kernel read of each: its bytes and their SHA-256; and the disks with the places of the members
+ * @returns {Promise<{ disks: string[], arrays: { name: string, places: { disk: number, partition: number }[], size: number,
+ *   sha256: string }[] }>} what the kernel read of each: its bytes and their SHA-256; and the disks with the places of the members
  */
 export async function makeMdArrays(folder, cases) {
   const places = placesOf(cases);
@@ -144,6 +142,8 @@ export async function makeMdArrays(folder, cases) {
     disks: [...disks.map(({ path }) => path), pattern],
     tools: ["mdadm"],
     modules: MD_MODULES,
+    // A minute where nothing else runs.
+    timeout: 900,
     script: `ln -s /dev/vd${"abcdefgh"[disks.length]} /dev/pattern\n${steps.join("\n")}`,
   });
   const read = new Map();
@@ -156,14 +156,18 @@ export async function makeMdArrays(folder, cases) {
   };
 }
 
-function scriptOf({ name, metadata, level, layout, sizes, spares, offset, options, isRead, after }, index, nodes) {
+function scriptOf(
+  { name, arrayName, metadata, level, layout, sizes, spares, offset, options, isRead, after },
+  index,
+  nodes,
+) {
   const count = sizes.length - spares;
   const words = ["mdadm --create $md --run --quiet --assume-clean", `--level=${level} --metadata=${metadata}`];
   if (!["linear", "1"].includes(level)) words.push("--chunk=16");
   if (layout !== undefined) words.push(`--layout=${layout}`);
   // Little, that the members may be small. The other versions have their data in front.
   if (["1.1", "1.2"].includes(metadata)) words.push(`--data-offset=${offset}M`);
-  if (metadata !== "0.90") words.push(`--name=${name}`);
+  if (metadata !== "0.90") words.push(`--name=${arrayName}`);
   words.push(options, `--raid-devices=${count}`, ...nodes.slice(0, count));
   return `
 echo "${name}" >&2

@@ -4,10 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cachedDevice, countReads } from "@guestprobe/block";
 import { openFile } from "@guestprobe/block/node";
+import { btrfs } from "@guestprobe/btrfs";
 import { ext } from "@guestprobe/ext";
 import { BOOT_PROBE_PATHS, GrubSearch } from "@guestprobe/grub";
 import { openFileSystem } from "@guestprobe/vfs";
+import { xfs } from "@guestprobe/xfs";
 import { afterAll, expect, test } from "vitest";
+import { Images } from "../../bench/lib/images.mjs";
 import { DiskMaker } from "../lib/guest-disk.js";
 
 const folder = mkdtempSync(join(tmpdir(), "reads-"));
@@ -20,7 +23,7 @@ async function probe(image: string): Promise<{ hits: number; reads: number; byte
   try {
     const counted = countReads(file);
     const search = new GrubSearch([{ name: "xen/xvda", device: cachedDevice(counted) }], {
-      openVolume: (device) => openFileSystem(device, [ext]),
+      openVolume: (device) => openFileSystem(device, [ext, xfs, btrfs]),
     });
     let hits = 0;
     for (const name of BOOT_PROBE_PATHS) hits += (await search.search({ by: "file", name })).hits.length;
@@ -60,6 +63,16 @@ test.each([
   expect(cost.hits).toBe(3);
   expect(cost.reads).toBeLessThanOrEqual(16);
   expect(cost.bytes).toBeLessThanOrEqual(1 << 20);
+});
+
+test("a disk with ext4, XFS and btrfs: at most twice what the formats ask for, and half a megabyte", async () => {
+  const cost = await probe(new Images(join(folder, "images")).threeVolumes());
+  // The files that were put there: two of the eight on each volume.
+  expect(cost.hits).toBe(6);
+  // Superblock, then an inode and a block of directory for each part of a path, or the nodes that lead to them: 10 reads
+  // on ext4, 5 on XFS, 9 on btrfs for a hit three parts deep, of which the paths share the first ones.
+  expect(cost.reads).toBeLessThanOrEqual(2 * (10 + 5 + 9));
+  expect(cost.bytes).toBeLessThanOrEqual(500_000);
 });
 
 test("100,000 entries in /boot/grub cost at most 8 reads more", async () => {

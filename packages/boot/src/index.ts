@@ -1,4 +1,5 @@
 export { type BzImage, isBzImage, parseBzImage } from "./bzimage.js";
+export type { VerdictOptions } from "./courses.js";
 export { type ElfImage, type ElfSection, type ElfSegment, parseElf } from "./elf.js";
 export { BOOT_FINDINGS } from "./findings.js";
 export { type GrubSetup, setupOfImage } from "./grub-run.js";
@@ -12,7 +13,7 @@ export { type Compression, compressionOf, MAX_KERNEL_BYTES, type Unpacked, unpac
 export { type PeImage, type PeSection, readPe } from "./pe.js";
 export { type Cell, type HostProfile, type Loader, type Mode, PROFILES, profileById } from "./profiles.js";
 export { readTar, type TarFile } from "./tar.js";
-export { bootVerdict, type VerdictOptions } from "./verdict.js";
+export { bootVerdict } from "./verdict.js";
 export type {
   Answer,
   Attempt,

@@ -1,23 +1,38 @@
 import { ImageError, isImageError } from "@guestprobe/block";
-import { type Decode, decodeLzo1x, decodeZlib, loadZstd } from "@guestprobe/codec";
+import { type Decode, type Decompressor, loadDecoder } from "@guestprobe/codec";
 import type { Compression } from "./file-extent.js";
 import { corrupt } from "./place.js";
 
 /** Decodes one compressed extent to exactly `size` bytes; what the stream leaves out is zeros. */
-export type Decompress = (data: Uint8Array, size: number) => Uint8Array;
+export type Decompress = (data: Uint8Array, size: number) => Promise<Uint8Array>;
 
-/** Loads what decodes `compression`; only zstd has anything to load. */
-export async function loadDecompressor(compression: Compression, sectorsize: number): Promise<Decompress> {
-  if (compression === "lzo")
-    return (data, size) => bounded(() => decodeLzo(data, size, sectorsize), "lzo", size, sectorsize);
-  const decode: Decode = compression === "zlib" ? decodeZlib : await loadZstd();
+/** Loads what decodes `compression`: zlib and zstd wherever `decompressor` does, LZO's small segments right here. */
+export async function loadDecompressor(
+  compression: Compression,
+  sectorsize: number,
+  decompressor: Decompressor,
+): Promise<Decompress> {
+  if (compression === "lzo") {
+    const decode = await loadDecoder("lzo1x");
+    return (data, size) => bounded(async () => decodeLzo(decode, data, size, sectorsize), "lzo", size, sectorsize);
+  }
   // The extent is padded to a sector; and the stream ends at the end of the file, which need not fill its last sector.
   return (data, size) =>
-    bounded(() => decode(data, { max: size }, { trailing: "ignore" }), compression, size, sectorsize);
+    bounded(
+      () => decompressor.decode(compression, data, { max: size }, { trailing: "ignore" }),
+      compression,
+      size,
+      sectorsize,
+    );
 }
 
 /** Pads to `size`; and says what the decoder met in terms of the extent. */
-function bounded(decode: () => Uint8Array, compression: Compression, size: number, sectorsize: number): Uint8Array {
+async function bounded(
+  decode: () => Promise<Uint8Array>,
+  compression: Compression,
+  size: number,
+  sectorsize: number,
+): Promise<Uint8Array> {
   const wrong = (reason: string, cause?: unknown) =>
     new ImageError("corrupt", `${compression} data of an extent: ${reason}`, {
       format: "btrfs",
@@ -26,7 +41,7 @@ function bounded(decode: () => Uint8Array, compression: Compression, size: numbe
     });
   let decoded: Uint8Array;
   try {
-    decoded = decode();
+    decoded = await decode();
   } catch (error) {
     if (!isImageError(error) || error.code === "unsupported") throw error;
     throw wrong(error.reason, error);
@@ -45,7 +60,7 @@ const LENGTH = 4;
  * block that decodes to at most a sector. The length of a segment never crosses the border of a sector: where fewer
  * than four bytes are left of one, they are padding.
  */
-export function decodeLzo(data: Uint8Array, size: number, sectorsize: number): Uint8Array {
+export function decodeLzo(decode: Decode, data: Uint8Array, size: number, sectorsize: number): Uint8Array {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   if (data.length < LENGTH) throw corrupt(`${data.length} bytes hold no length`);
   const total = view.getUint32(0, true);
@@ -63,7 +78,7 @@ export function decodeLzo(data: Uint8Array, size: number, sectorsize: number): U
     const length = view.getUint32(at, true);
     at += LENGTH;
     if (length === 0 || length > total - at) throw corrupt(`a segment of ${length} bytes at byte ${at}`);
-    const segment = decodeLzo1x(data.subarray(at, at + length), { max: Math.min(sectorsize, size - produced) });
+    const segment = decode(data.subarray(at, at + length), { max: Math.min(sectorsize, size - produced) });
     segments.set(segment, produced);
     produced += segment.length;
     at += length;

@@ -1,6 +1,6 @@
 import { hasBit } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import { type DeviceNumber, FILE_TYPE_OF_MODE, type Stat } from "@guestprobe/vfs";
+import { type DeviceNumber, FILE_TYPE_OF_MODE, nanoseconds, type Stat } from "@guestprobe/vfs";
 import {
   btrfs_timespec,
   INODE_APPEND,
@@ -21,8 +21,8 @@ import { corrupt, decodeAt } from "./place.js";
 /** An inode item that was checked. */
 export interface InodeItem {
   readonly stat: Stat;
-  /** As lsattr and chattr name them. */
-  readonly flags: readonly string[];
+  /** As lsattr and chattr name them; put together when asked for. */
+  readonly flags: () => readonly string[];
   /** Whether the file's data has no checksums. */
   readonly noDataSum: boolean;
 }
@@ -41,7 +41,11 @@ const FLAGS: readonly (readonly [bit: number, name: string])[] = [
 
 /** Nanoseconds since 1970 of the btrfs_timespec at byte `at`. */
 export function timeNs(view: DataView, at: number): bigint {
-  return BigInt.asIntN(64, btrfs_timespec.sec(view, at)) * 1_000_000_000n + BigInt(btrfs_timespec.nsec(view, at));
+  const high = view.getInt32(at + 4, true);
+  const nsec = btrfs_timespec.nsec(view, at);
+  // Far from any real time bigints count.
+  if (high < -4 || high > 3) return BigInt.asIntN(64, btrfs_timespec.sec(view, at)) * 1_000_000_000n + BigInt(nsec);
+  return nanoseconds(high * 2 ** 32 + view.getUint32(at, true), nsec);
 }
 
 /**
@@ -66,8 +70,7 @@ export function decodeInodeItem(data: Uint8Array, ino: number, offset: number | 
     });
   }
   const flags = item.flags(view, 0);
-  const names = FLAGS.filter(([bit]) => hasBit(flags, bit)).map(([, name]) => name);
-  if (hasBit(item.ro_flags(view, 0), INODE_RO_VERITY)) names.push("verity");
+  const isVerity = hasBit(item.ro_flags(view, 0), INODE_RO_VERITY);
   const stat: Stat = {
     type,
     mode: mode & 0o7777,
@@ -82,6 +85,10 @@ export function decodeInodeItem(data: Uint8Array, ino: number, offset: number | 
     ctimeNs: timeNs(view, item.$fields.ctime.offset),
     crtimeNs: timeNs(view, item.$fields.otime.offset),
   };
+  const names = (): readonly string[] => [
+    ...FLAGS.filter(([bit]) => hasBit(flags, bit)).map(([, name]) => name),
+    ...(isVerity ? ["verity"] : []),
+  ];
   return { stat, flags: names, noDataSum: hasBit(flags, INODE_NODATASUM) };
 }
 

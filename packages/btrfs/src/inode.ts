@@ -2,7 +2,7 @@ import { equalBytes, ImageError, throwIfAborted } from "@guestprobe/block";
 import { clampRead, type Dirent, type Extent, type Inode, type Stat, type Xattr } from "@guestprobe/vfs";
 import type { Context } from "./context.js";
 import { type DirItem, decodeDirItems, nameHash } from "./dir-item.js";
-import { deviceExtents, type FileContent, fileExtents, readContent } from "./file-data.js";
+import { decodeAhead, deviceExtents, type FileContent, fileExtents, readContent } from "./file-data.js";
 import { decodeInodeItem, type InodeItem } from "./inode-item.js";
 import { type Key, MAX_OFFSET, makeKey, objectidOf } from "./key.js";
 import { DIR_INDEX_KEY, DIR_ITEM_KEY, INODE_ITEM_KEY, ROOT_ITEM_KEY, XATTR_ITEM_KEY } from "./layout.js";
@@ -47,20 +47,26 @@ class BtrfsInode implements Inode {
   readonly stat: Stat;
   readonly subvolume: number;
   readonly offset: number | undefined;
-  readonly flags: readonly string[];
+  readonly #flags: () => readonly string[];
   readonly #context: Context;
   readonly #subvolume: RootItem;
   readonly #content: FileContent;
+  /** Where the last read ended, to know a reader that goes on. */
+  #next = 0;
 
   constructor(context: Context, subvolume: RootItem, item: InodeItem, offset: number | undefined) {
     this.stat = item.stat;
     this.subvolume = subvolume.id;
     this.offset = offset;
-    this.flags = item.flags;
+    this.#flags = item.flags;
     this.#context = context;
     this.#subvolume = subvolume;
     const { ino, size } = item.stat;
     this.#content = { root: subvolume.root, ino, size, noDataSum: item.noDataSum };
+  }
+
+  get flags(): readonly string[] {
+    return this.#flags();
   }
 
   async *entries(signal?: AbortSignal): AsyncGenerator<readonly Dirent[]> {
@@ -100,6 +106,17 @@ class BtrfsInode implements Inode {
     return this.#follow(entry.ref as Key, entry.name, signal);
   }
 
+  childNow(entry: Dirent): Inode | undefined {
+    this.#requireDirectory();
+    const { objectHi, objectLo, type } = entry.ref as Key;
+    if (type !== INODE_ITEM_KEY) return undefined;
+    const key: Key = { objectHi, objectLo, type: INODE_ITEM_KEY, offsetHi: 0, offsetLo: 0 };
+    const item = this.#context.trees.findNow(this.#subvolume.root, key);
+    if (item === undefined) return undefined;
+    const decoded = decodeInodeItem(item.data, objectidOf(key), item.offset);
+    return new BtrfsInode(this.#context, this.#subvolume, decoded, item.offset);
+  }
+
   /** The inode that a directory entry leads to: in this subvolume, or the root of another one. */
   async #follow(location: Key, name: Uint8Array, signal: AbortSignal | undefined): Promise<Inode> {
     const id = objectidOf(location);
@@ -137,7 +154,13 @@ class BtrfsInode implements Inode {
     if (type !== "file") throw this.#error("invalid-argument", `inode ${ino} is a ${type}, without content to read`);
     const count = clampRead(size, offset, length);
     throwIfAborted(signal);
-    return count === 0 ? new Uint8Array(0) : readContent(this.#context, this.#content, offset, count, signal);
+    if (count === 0) return new Uint8Array(0);
+    const isSequential = offset === this.#next && offset > 0;
+    this.#next = offset + count;
+    const data = readContent(this.#context, this.#content, offset, count, signal);
+    // Asked for after what is wanted now, and while that is on its way.
+    if (isSequential) decodeAhead(this.#context, this.#content, offset + count);
+    return data;
   }
 
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[]> {

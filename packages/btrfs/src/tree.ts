@@ -50,6 +50,8 @@ export interface LeafRange {
 export class TreeReader {
   readonly #options: TreeReaderOptions;
   readonly #cache: LruCache<number, Node>;
+  /** The leaf in which something was last found: a walk looks up neighbours, one after the other. */
+  #last: { readonly root: number; readonly leaf: Node } | undefined;
   /** Logical addresses whose damage was told. */
   readonly #told = new Set<number>();
 
@@ -60,8 +62,20 @@ export class TreeReader {
 
   /** The item of exactly this key. */
   async find(root: TreeRoot, key: Key, signal: AbortSignal | undefined): Promise<Item | undefined> {
+    const now = this.findNow(root, key);
+    if (now !== undefined) return now;
     const { leaf, slot } = await this.#descend(root, key, signal);
-    return slot >= 0 && compareNodeKey(leaf, slot, key) === 0 ? leafItem(leaf, slot) : undefined;
+    if (slot < 0 || compareNodeKey(leaf, slot, key) !== 0) return undefined;
+    this.#last = { root: root.logical, leaf };
+    return leafItem(leaf, slot);
+  }
+
+  /** The same, if it is in the leaf in which the last one was found; undefined otherwise. */
+  findNow(root: TreeRoot, key: Key): Item | undefined {
+    if (this.#last?.root !== root.logical) return undefined;
+    const { leaf } = this.#last;
+    const slot = lowerBound(leaf, key);
+    return slot < leaf.count && compareNodeKey(leaf, slot, key) === 0 ? leafItem(leaf, slot) : undefined;
   }
 
   /** The item with the greatest key that is not above `key`. */

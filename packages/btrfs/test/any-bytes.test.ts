@@ -1,5 +1,6 @@
 /** Any bytes in: a value or an ImageError out of every decoder. */
 import { isImageError } from "@guestprobe/block";
+import { decodeLzo1x } from "@guestprobe/codec";
 import fc from "fast-check";
 import { describe, it } from "vitest";
 import { decodeChunk, decodeSysChunkArray } from "../src/chunk.js";
@@ -53,7 +54,7 @@ const decoders: Readonly<Record<string, (data: Uint8Array) => unknown>> = {
   extent: (data) => decodeFileExtent({ key, data, logical: 0, offset: 0 }, 4096),
   root: (data) => decodeRootItem(data, 5, 4096, 0),
   rootRef: (data) => decodeRootRef(data, 0),
-  lzo: (data) => decodeLzo(data, 65536, 4096),
+  lzo: (data) => decodeLzo(decodeLzo1x, data, 65536, 4096),
 };
 
 /** Mostly zeros with some bytes that are not, as structures are, and any bytes at all. */

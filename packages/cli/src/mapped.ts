@@ -1,4 +1,4 @@
-import { type BlockDevice, cachedDevice, findingFromError, type Report } from "@guestprobe/block";
+import { type BlockDevice, cachedDevice, type Finding, type Report } from "@guestprobe/block";
 import { type Partitions, readPartitions } from "@guestprobe/partition";
 import { type AssembledVolumes, assembleVolumes, type MappedVolume, type VolumeMember } from "@guestprobe/volume";
 import type { Disk } from "./guest.js";
@@ -47,14 +47,19 @@ export async function openMapped(disks: readonly Disk[], out: Output): Promise<M
   return { assembled, mapped };
 }
 
-/** The partitions in a volume; none where its table cannot be read, which is a finding. */
+/**
+ * The partitions in a volume; none where its table cannot be read. Most volumes have none, and parts of some are missing: what
+ * stands in the way of looking is told only where there is a table.
+ */
 async function tablesOf(name: string, device: BlockDevice, report: Report): Promise<Partitions> {
+  const findings: Finding[] = [];
   try {
-    return await readPartitions(device, { report: (entry) => report({ ...entry, device: entry.device ?? name }) });
+    const found = await readPartitions(device, { report: (entry) => findings.push(entry) });
+    if (found.tables.length > 0) for (const entry of findings) report({ ...entry, device: entry.device ?? name });
+    return found;
   } catch (cause) {
     const error = imageErrorOnly(cause);
     if (error.code === "aborted" || error.code === "limit") throw error;
-    report(findingFromError(error, { device: name }));
     return { tables: [], partitions: [], gaps: [] };
   }
 }

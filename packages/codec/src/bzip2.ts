@@ -1,4 +1,4 @@
-import { ImageError } from "@guestprobe/block";
+import { ImageError, throwIfAborted } from "@guestprobe/block";
 import { capacityOf, checkLength, corrupt, tooLong, trailingBytes, trimTo } from "./bound.js";
 import { type BlockSymbols, decodeBlockSymbols, FORMAT, SymbolReader } from "./bzip2-block.js";
 import { InvertedBytes } from "./bzip2-random.js";
@@ -26,14 +26,21 @@ export function decodeBzip2(src: Uint8Array, bound: OutputBound, options: Decode
   const sink: Sink = { out: new Uint8Array(Math.min(capacity, Math.max(0x1_0000, src.length * 8))), op: 0 };
   let end = 0;
   do {
-    end = decodeStream(src, end, sink, bound, capacity);
+    end = decodeStream(src, end, sink, bound, capacity, options.signal);
   } while (options.trailing !== "ignore" && end < src.length && src[end] === 0x42);
   if (options.trailing !== "ignore" && end < src.length) throw trailingBytes(FORMAT, end, src.length);
   checkLength(sink.op, bound, FORMAT, end);
   return trimTo(sink.out, sink.op);
 }
 
-function decodeStream(src: Uint8Array, at: number, sink: Sink, bound: OutputBound, capacity: number): number {
+function decodeStream(
+  src: Uint8Array,
+  at: number,
+  sink: Sink,
+  bound: OutputBound,
+  capacity: number,
+  signal: AbortSignal | undefined,
+): number {
   const level = src[at + 3]! - 0x30;
   if (src[at] !== 0x42 || src[at + 1] !== 0x5a || src[at + 2] !== 0x68 || !(level >= 1 && level <= 9)) {
     throw corrupt(FORMAT, "magic is not BZh1 to BZh9", at);
@@ -42,6 +49,7 @@ function decodeStream(src: Uint8Array, at: number, sink: Sink, bound: OutputBoun
   const symbols = new Uint32Array(level * 100_000);
   let combined = 0;
   for (;;) {
+    throwIfAborted(signal);
     const start = reader.position;
     const magic = reader.bits(24) * 0x100_0000 + reader.bits(24);
     const crc = (reader.bits(16) << 16) | reader.bits(16);

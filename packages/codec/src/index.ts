@@ -10,4 +10,4 @@ export { CODEC_NAMES, type CodecName, inlineDecompressor, loadDecoder } from "./
 export type { Decode, DecodeOptions, Decompressor, OutputBound } from "./types.js";
 export { decodeXz } from "./xz/xz.js";
 export { decodeZlib, decodeZlibPortable } from "./zlib.js";
-export { loadZstd } from "./zstd.js";
+export { decodeZstd } from "./zstd.js";

@@ -31,7 +31,8 @@ export function decodeLzmaAlone(src: Uint8Array, bound: OutputBound, options: De
   const pastSize = (ip: number): ImageError =>
     size === undefined ? tooLong(bound, FORMAT, ip) : corrupt(FORMAT, "LZMA data goes on past its size", ip);
   const dictionary = view.getUint32(1, true);
-  return withLzmaDecoder({ format: FORMAT, src, from, end, dictionary, pastSize }, (decoder) => {
+  const { signal } = options;
+  return withLzmaDecoder({ format: FORMAT, src, from, end, dictionary, pastSize, signal }, (decoder) => {
     decoder.setProperties(properties);
     decoder.resetState();
     decoder.startRange(from, end);

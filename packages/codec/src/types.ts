@@ -21,6 +21,8 @@ export interface DecodeOptions {
    * not the checksum of a block that was cut short. `bound` counts the whole stream all the same.
    */
   readonly enough?: number | undefined;
+  /** Looked at between pieces of a long work, some milliseconds apart, by those that have pieces: zstd, xz, lzma, bzip2. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface DecodeOptions {
  *
  * @throws ImageError `corrupt` for a stream that is damaged, truncated, or not of the exact size asked for; `limit` when
  *   it holds more than `max`; `bad-checksum` when its own checksum does not match; `unsupported` for a feature by name;
- *   `invalid-argument` for a bound that is no size. Offsets count from the start of `src`.
+ *   `aborted` when the signal of the options fired; `invalid-argument` for a bound that is no size. Offsets count from the start of `src`.
  */
 export type Decode = (src: Uint8Array, bound: OutputBound, options?: DecodeOptions) => Uint8Array;
 

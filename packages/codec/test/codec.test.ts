@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { deflateSync, gzipSync } from "node:zlib";
-import { isImageError } from "@guestprobe/block";
+import { isImageError, polledSignal } from "@guestprobe/block";
 import {
   CODEC_NAMES,
   type CodecName,
@@ -16,8 +16,8 @@ import {
   decodeXz,
   decodeZlib,
   decodeZlibPortable,
+  decodeZstd,
   loadDecoder,
-  loadZstd,
 } from "@guestprobe/codec";
 import * as fzstd from "fzstd";
 import { inflate, ungzip } from "pako";
@@ -112,7 +112,7 @@ describe("oracles", () => {
   });
 
   test("fzstd agrees about a frame", async () => {
-    const decode = await loadZstd();
+    const decode = decodeZstd;
     expect(text(fzstd.decompress(BLOCKS.zstd))).toBe(text(decode(BLOCKS.zstd, { exact: HELLO.length })));
   });
 
@@ -168,7 +168,7 @@ describe("concatenation", () => {
   });
 
   test("zstd frames, and skippable ones between them", async () => {
-    const decode = await loadZstd();
+    const decode = decodeZstd;
     const skipped = Uint8Array.of(0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3);
     const stream = Uint8Array.from([...BLOCKS.zstd, ...skipped, ...BLOCKS.zstd]);
     expect(text(decode(stream, { exact: 2 * HELLO.length }))).toBe(HELLO + HELLO);
@@ -205,7 +205,7 @@ describe("bombs cost no more than their bound", () => {
     const block = [0x02, 0x00, 0x10, 0x61];
     const blocks = Array.from({ length: 3000 }, (_, n) => (n === 2999 ? [0x03, 0x00, 0x10, 0x61] : block)).flat();
     const bomb = Uint8Array.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58, ...blocks]);
-    expect(["limit", "corrupt"]).toContain(refusal(await loadZstd(), bomb, { max: 8192 }));
+    expect(["limit", "corrupt"]).toContain(refusal(decodeZstd, bomb, { max: 8192 }));
   });
 
   test("lzma: a header that claims 2^60 bytes, and one that claims nothing", () => {
@@ -214,6 +214,18 @@ describe("bombs cost no more than their bound", () => {
     expect(refusal(decodeLzmaAlone, claim, { max: 1 << 30 })).toBe("limit");
   });
 });
+
+test.each(["zstd", "xz", "lzma", "bzip2"] as const)(
+  "%s looks at the signal between pieces of its work",
+  async (name) => {
+    const decode = await loadDecoder(name);
+    const block = BLOCKS[name];
+    expect(refusal(decode, block, { max: 100 }, { signal: AbortSignal.abort() })).toBe("aborted");
+    let asked = 0;
+    decode(block, { max: 100 }, { signal: polledSignal(() => void asked++) });
+    expect(asked).toBeGreaterThan(0);
+  },
+);
 
 describe("xz", () => {
   test("a filter that is not known is named", () => {

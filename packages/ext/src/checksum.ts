@@ -39,11 +39,23 @@ export function crcWord(register: number, value: number): number {
 
 const zeros = new Uint8Array(4);
 
+/** CRC-32C of bytes `from` to `to` of `data`, with `size` bytes (at most 4) from `at` taken as zeros. */
+export function crcOfPartWithGap(
+  register: number,
+  data: Uint8Array,
+  from: number,
+  to: number,
+  at: number,
+  size: number,
+): number {
+  const before = crc32cRaw(data, register, from, at);
+  const gap = crc32cRaw(zeros, before, 0, size);
+  return crc32cRaw(data, gap, at + size, to);
+}
+
 /** CRC-32C of `data` with `size` bytes (at most 4) from `at` taken as zeros: where the checksum itself is stored. */
 export function crcWithGap(register: number, data: Uint8Array, at: number, size: number): number {
-  const before = crc32cRaw(data.subarray(0, at), register);
-  const gap = crc32cRaw(zeros.subarray(0, size), before);
-  return crc32cRaw(data.subarray(at + size), gap);
+  return crcOfPartWithGap(register, data, 0, data.length, at, size);
 }
 
 let crc16Table: Uint16Array | undefined;

@@ -25,7 +25,6 @@ const MAX_READ = 2 ** 31 - 1;
 export class ExtInode implements Inode {
   readonly stat: Stat;
   readonly offset: number;
-  readonly flags: readonly string[];
   readonly #volume: Volume;
   readonly #inode: DecodedInode;
   readonly #inline: readonly InlinePart[] | undefined;
@@ -38,8 +37,11 @@ export class ExtInode implements Inode {
     this.#inode = inode;
     this.stat = inode.stat;
     this.offset = inode.offset;
-    this.flags = inodeFlagNames(inode.flags);
     this.#inline = (inode.flags & EXT4_INLINE_DATA_FL) !== 0 ? inlineParts(inode) : undefined;
+  }
+
+  get flags(): readonly string[] {
+    return inodeFlagNames(this.#inode.flags);
   }
 
   async *entries(signal?: AbortSignal): AsyncGenerator<readonly Dirent[]> {
@@ -56,6 +58,11 @@ export class ExtInode implements Inode {
   async child(entry: Dirent, signal?: AbortSignal): Promise<ExtInode> {
     throwIfAborted(signal);
     return this.#open(entry.ino, typeof entry.ref === "number" ? entry.ref : this.offset, signal);
+  }
+
+  childNow(entry: Dirent): ExtInode | undefined {
+    const decoded = this.#volume.inodeNow(entry.ino);
+    return decoded === undefined ? undefined : new ExtInode(this.#volume, decoded);
   }
 
   async readLink(signal?: AbortSignal): Promise<Uint8Array> {

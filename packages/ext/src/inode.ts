@@ -1,7 +1,7 @@
-import { joinU64 } from "@guestprobe/block";
+import { crc32cRaw, joinU64 } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import { type DeviceNumber, FILE_TYPE_OF_MODE, type Stat } from "@guestprobe/vfs";
-import { type ChecksumSink, compareChecksums, crcWithGap } from "./checksum.js";
+import { type DeviceNumber, FILE_TYPE_OF_MODE, nanoseconds, type Stat } from "@guestprobe/vfs";
+import { type ChecksumSink, compareChecksums, crcOfPartWithGap } from "./checksum.js";
 import { INCOMPAT, RO_COMPAT } from "./features.js";
 import { inodeSeed } from "./group-desc.js";
 import {
@@ -68,13 +68,8 @@ export function inodeFlagNames(flags: number): string[] {
   return FLAG_NAMES.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name);
 }
 
-/** Whether inode `ino` was never used or is free: nothing may be said about it. */
-export function isUnused(raw: Uint8Array): boolean {
-  return inode.i_links_count(viewOf(raw), 0) === 0;
-}
-
 /**
- * Checks and decodes an inode.
+ * Checks and decodes an inode; undefined for one that was never used or is free, about which nothing may be said.
  *
  * @param raw `s_inode_size` bytes, which lie at byte `offset` of the device.
  * @throws ImageError `corrupt`, `bad-checksum`.
@@ -85,8 +80,9 @@ export function decodeInode(
   raw: Uint8Array,
   offset: number,
   sink: ChecksumSink,
-): DecodedInode {
+): DecodedInode | undefined {
   const view = viewOf(raw);
+  if (inode.i_links_count(view, 0) === 0) return undefined;
   const rawMode = inode.i_mode(view, 0);
   const generation = inode.i_generation(view, 0);
   const isLarge = raw.length > EXT4_GOOD_OLD_INODE_SIZE;
@@ -98,7 +94,7 @@ export function decodeInode(
   }
   const seed = sb.csumSeed === undefined ? undefined : inodeSeed(sb.csumSeed, ino, generation);
   if (seed !== undefined && sink.checksums !== "ignore" && sb.creatorOs === EXT4_OS_LINUX) {
-    verifyInode(ino, raw, offset, seed, storedExtra, sink);
+    verifyInode(ino, raw, view, offset, seed, storedExtra, sink);
   }
 
   const type = FILE_TYPE_OF_MODE[rawMode >>> 12];
@@ -106,23 +102,22 @@ export function decodeInode(
   const flags = inode.i_flags(view, 0);
   // As the kernel: directories above 4 GiB only with large_dir.
   const hasHighSize = type === "file" || (sb.incompat & INCOMPAT.large_dir) !== 0;
-  const size = joinU64(
-    hasHighSize ? inode.i_size_high(view, 0) : 0,
-    inode.i_size_lo(view, 0),
-    placeOf(inode, "i_size_high", offset),
-  );
+  const high = hasHighSize ? inode.i_size_high(view, 0) : 0;
+  const low = inode.i_size_lo(view, 0);
+  const size = high === 0 ? low : joinU64(high, low, placeOf(inode, "i_size_high", offset));
   const has64bit = (sb.incompat & INCOMPAT["64bit"]) !== 0 && sb.creatorOs !== EXT4_OS_HURD;
   const fileAcl = (has64bit ? inode.i_file_acl_high(view, 0) * 2 ** 32 : 0) + inode.i_file_acl_lo(view, 0);
 
   // An i_extra_isize of 0 is taken for the kernel's own size of the fields: they are zeros then, or were never moved.
   const extraSize = isLarge && storedExtra === 0 ? inode.$size - EXT4_GOOD_OLD_INODE_SIZE : storedExtra;
-  const fits = (field: keyof typeof inode.$fields): boolean => {
-    const { offset: at, size: length } = inode.$fields[field];
-    return isLarge && at + length <= EXT4_GOOD_OLD_INODE_SIZE + extraSize;
-  };
-  const time = (seconds: Seconds, extra: `${Seconds}_extra`): bigint =>
-    decodeTime(inode[seconds](view, 0), fits(extra) ? inode[extra](view, 0) : 0);
-  const created = fits("i_crtime") ? time("i_crtime", "i_crtime_extra") : 0n;
+  const end = isLarge ? EXT4_GOOD_OLD_INODE_SIZE + extraSize : 0;
+  const { i_atime_extra, i_mtime_extra, i_ctime_extra, i_crtime_extra, i_crtime } = inode.$fields;
+  const endOf = (field: { readonly offset: number; readonly size: number }): number => field.offset + field.size;
+  const ctimeNs = decodeTime(inode.i_ctime(view, 0), endOf(i_ctime_extra) <= end ? inode.i_ctime_extra(view, 0) : 0);
+  const created =
+    endOf(i_crtime) <= end
+      ? decodeTime(inode.i_crtime(view, 0), endOf(i_crtime_extra) <= end ? inode.i_crtime_extra(view, 0) : 0)
+      : 0n;
   const block = inode.i_block(view, 0);
   const stat: Stat = {
     type,
@@ -133,9 +128,9 @@ export function decodeInode(
     nlink: inode.i_links_count(view, 0),
     ino,
     rdev: type === "char" || type === "block" ? decodeDevice(block) : undefined,
-    atimeNs: time("i_atime", "i_atime_extra"),
-    mtimeNs: time("i_mtime", "i_mtime_extra"),
-    ctimeNs: time("i_ctime", "i_ctime_extra"),
+    atimeNs: decodeTime(inode.i_atime(view, 0), endOf(i_atime_extra) <= end ? inode.i_atime_extra(view, 0) : 0),
+    mtimeNs: decodeTime(inode.i_mtime(view, 0), endOf(i_mtime_extra) <= end ? inode.i_mtime_extra(view, 0) : 0),
+    ctimeNs,
     // All zeros is what a tool leaves that does not know the field.
     crtimeNs: created === 0n ? undefined : created,
   };
@@ -154,13 +149,11 @@ export function decodeInode(
   };
 }
 
-type Seconds = "i_atime" | "i_mtime" | "i_ctime" | "i_crtime";
-
 /** Nanoseconds since 1970: 32 signed bits of seconds, two more bits above them, and nanoseconds. */
 export function decodeTime(seconds: number, extra: number): bigint {
   const low = seconds | 0;
   const epoch = (extra & 3) * 2 ** 32;
-  return BigInt(low + epoch) * 1_000_000_000n + BigInt(extra >>> 2);
+  return nanoseconds(low + epoch, extra >>> 2);
 }
 
 /**
@@ -188,21 +181,20 @@ function isFastSymlink(sb: Superblock, view: DataView, flags: number, size: numb
 function verifyInode(
   ino: number,
   raw: Uint8Array,
+  view: DataView,
   offset: number,
   seed: number,
   extraSize: number,
   sink: ChecksumSink,
 ): void {
-  const view = viewOf(raw);
   const low = inode.$fields.i_checksum_lo.offset;
   const high = inode.$fields.i_checksum_hi.offset;
   const isWide = raw.length > EXT4_GOOD_OLD_INODE_SIZE && extraSize >= high + 2 - EXT4_GOOD_OLD_INODE_SIZE;
-  const first = crcWithGap(seed, raw.subarray(0, EXT4_GOOD_OLD_INODE_SIZE), low, 2);
-  const rest = raw.subarray(EXT4_GOOD_OLD_INODE_SIZE);
-  const full = isWide ? crcWithGap(first, rest, high - EXT4_GOOD_OLD_INODE_SIZE, 2) : crc(first, rest);
+  const half = EXT4_GOOD_OLD_INODE_SIZE;
+  const first = crcOfPartWithGap(seed, raw, 0, half, low, 2);
+  const full = isWide ? crcOfPartWithGap(first, raw, half, raw.length, high, 2) : crc32cRaw(raw, first, half);
   const stored = inode.i_checksum_lo(view, 0) + (isWide ? inode.i_checksum_hi(view, 0) * 0x1_0000 : 0);
   const computed = isWide ? full : full & 0xffff;
+  if (stored === computed) return;
   compareChecksums(sink, stored, computed, `inode ${ino}`, placeOf(inode, "i_checksum_lo", offset));
 }
-
-const crc = (register: number, data: Uint8Array): number => crcWithGap(register, data, data.length, 0);

@@ -3,7 +3,7 @@ import type { ChecksumPolicy } from "@guestprobe/vfs";
 import type { ChecksumSink } from "./checksum.js";
 import { BACKUP_DESCRIPTOR } from "./findings.js";
 import { decodeGroupDesc, descriptorBlock, descriptorCopies, type GroupDesc } from "./group-desc.js";
-import { type DecodedInode, decodeInode, isUnused } from "./inode.js";
+import { type DecodedInode, decodeInode } from "./inode.js";
 import { ext4_super_block } from "./layout.js";
 import { Lru } from "./lru.js";
 import { placeOf } from "./place.js";
@@ -102,6 +102,18 @@ export class Volume implements ChecksumSink {
     const offset = await this.inodeOffset(ino, signal);
     const { inodeSize } = this.sb;
     const raw = this.peek(offset, inodeSize) ?? (await this.device.read(offset, inodeSize, signal));
-    return isUnused(raw) ? undefined : decodeInode(this.sb, ino, raw, offset, this);
+    return decodeInode(this.sb, ino, raw, offset, this);
+  }
+
+  /** As `inode`, where all that it takes is in memory; undefined otherwise, and for one that is not in use. */
+  inodeNow(ino: number): DecodedInode | undefined {
+    const { inodesPerGroup, inodeSize, inodesCount, blockSize } = this.sb;
+    if (ino < 1 || ino > inodesCount) return undefined;
+    const index = (ino - 1) % inodesPerGroup;
+    const group = this.#groups.get((ino - 1 - index) / inodesPerGroup);
+    if (group === undefined) return undefined;
+    const offset = group.inodeTable * blockSize + index * inodeSize;
+    const raw = this.peek(offset, inodeSize);
+    return raw === undefined ? undefined : decodeInode(this.sb, ino, raw, offset, this);
   }
 }

@@ -8,7 +8,7 @@ import { childFor, decodeExtentNode, fillHoles } from "../src/extent-tree.js";
 import { extKind } from "../src/features.js";
 import { descriptorBlock, hasSuperblockCopy } from "../src/group-desc.js";
 import { decodeDxRoot, dxBlock, dxFind } from "../src/htree.js";
-import { decodeInode, decodeTime } from "../src/inode.js";
+import { type DecodedInode, decodeInode, decodeTime } from "../src/inode.js";
 import { decodeSuperblock, type Superblock } from "../src/superblock.js";
 import { decodeXattrs, xattrName } from "../src/xattr.js";
 
@@ -136,12 +136,14 @@ describe("groups", () => {
 });
 
 describe("inode", () => {
-  const inode = (edits: Record<number, string>, size = 256): ReturnType<typeof decodeInode> => {
+  const inode = (edits: Record<number, string>, size = 256): DecodedInode => {
     const raw = new Uint8Array(size);
     raw.set(bytes("a481"), 0);
     raw.set(bytes("0100"), 0x1a);
     for (const [offset, text] of Object.entries(edits)) raw.set(bytes(text), Number(offset));
-    return decodeInode(superblock(), 12, raw, 5000, SINK);
+    const decoded = decodeInode(superblock(), 12, raw, 5000, SINK);
+    if (decoded === undefined) throw new Error("the inode is not in use");
+    return decoded;
   };
 
   test("times: the table of the kernel's documentation, Inode Timestamps", () => {

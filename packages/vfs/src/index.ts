@@ -1,3 +1,4 @@
+export { InodeIndex, ListingCache } from "./directory-cache.js";
 export { type Entry, type EntryParts, textPair, toEntry } from "./entry.js";
 export {
   clampRead,
@@ -20,6 +21,7 @@ export {
   resolve,
   type WalkPolicy,
 } from "./resolve.js";
+export { nanoseconds } from "./time.js";
 export type {
   ChecksumPolicy,
   DeviceNumber,
@@ -33,4 +35,4 @@ export type {
   Stat,
   Xattr,
 } from "./types.js";
-export { type WalkEntry, type WalkOptions, walk, walkAll } from "./walk.js";
+export { type WalkEntry, type WalkOptions, walk, walkAll, walkBatches } from "./walk.js";

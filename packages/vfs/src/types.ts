@@ -100,6 +100,11 @@ export interface Inode {
   lookup(name: Uint8Array, signal?: AbortSignal): Promise<Inode | undefined>;
   /** The inode of an entry that `entries` of this directory gave. */
   child(entry: Dirent, signal?: AbortSignal): Promise<Inode>;
+  /**
+   * The same if all that it takes is in memory now: a walk over many files waits once for each block, not for each
+   * file. Undefined is no answer: ask `child`. Throws what `child` rejects with.
+   */
+  childNow?(entry: Dirent): Inode | undefined;
 
   /** @throws ImageError `not-a-symlink`. */
   readLink(signal?: AbortSignal): Promise<Uint8Array>;

@@ -1,4 +1,12 @@
-import { type Finding, finding, findingFromError, isImageError, type Report, readUpTo } from "@guestprobe/block";
+import {
+  ERROR_CODES,
+  type Finding,
+  finding,
+  findingFromError,
+  isImageError,
+  type Report,
+  readUpTo,
+} from "@guestprobe/block";
 import { LVM_ORPHAN, LVM_PV_DUPLICATE, LVM_VG_NAME } from "./lvm2/findings.js";
 import { assembleGroup, describeGroup, type FoundGroup, groupPhysicalVolumes } from "./lvm2/group.js";
 import { LABEL_BYTES } from "./lvm2/label.js";
@@ -35,14 +43,18 @@ export async function assembleVolumes(
   let md = NO_ARRAYS;
   let mdNotes: Finding[] = [];
   let fresh: readonly VolumeMember[] = members;
-  for (let round = 0; round < MAX_ROUNDS && fresh.length > 0 && scanned.length < MAX_MEMBERS; round += 1) {
+  const given = new Set(members.map(({ name }) => name));
+  const isGiven = (device: string | undefined): boolean => device !== undefined && given.has(device);
+  for (let round = 0; round < MAX_ROUNDS && fresh.length > 0; round += 1) {
     scanned.push(...fresh);
     // Arrays are put together anew, for a member may have come; what the last round says of them holds.
     const notes: Finding[] = [];
     md = await assembleMd(scanned, { ...options, report: (entry) => notes.push(entry) });
-    mdNotes = notes;
+    // Where a volume lacks bytes was told when it was put together, and is told again by whoever needs them.
+    mdNotes = notes.filter(({ code, device }) => isGiven(device) || !(ERROR_CODES as readonly string[]).includes(code));
     const inArrays = membersOfArrays(md);
-    const starts = await Promise.all(fresh.map((member) => readStart(member, report, signal)));
+    const told = round === 0 ? report : () => {};
+    const starts = await Promise.all(fresh.map((member) => readStart(member, told, signal)));
     for (const [index, member] of fresh.entries()) {
       // A mirror's member begins as the mirror does: the physical volume is the mirror.
       if (inArrays.has(member.name)) continue;
@@ -53,7 +65,8 @@ export async function assembleVolumes(
     // Quietly: what was made of a group is made again where a member joins it.
     const quiet = namer();
     const made = grouped.groups.flatMap((group) => assembleGroup(group, quiet, () => {}).volumes);
-    fresh = await candidates([...md.arrays, ...made], new Set(scanned.map(({ name }) => name)), options);
+    const next = await candidates([...md.arrays, ...made], new Set(scanned.map(({ name }) => name)), options);
+    fresh = next.slice(0, Math.max(0, MAX_MEMBERS - scanned.length));
   }
   for (const note of mdNotes) report(note);
   const { groups, orphans } = grouped;
@@ -70,10 +83,7 @@ export async function assembleVolumes(
   return {
     volumes: [...arrays, ...assembled.flatMap(({ volumes }) => volumes)],
     groups: groups.map(describeGroup),
-    unread: [
-      ...md.unread.map(({ members: devices, error }) => ({ devices, error })),
-      ...assembled.flatMap(({ unread }) => unread),
-    ],
+    unread: [...md.unread, ...assembled.flatMap(({ unread }) => unread)],
     taken,
     scanned: scanned.map(({ name: member }) => member),
   };

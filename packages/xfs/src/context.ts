@@ -1,12 +1,4 @@
-import {
-  type BlockDevice,
-  crc32c,
-  equalBytes,
-  finding,
-  ImageError,
-  type Report,
-  throwIfAborted,
-} from "@guestprobe/block";
+import { type BlockDevice, crc32cRaw, finding, ImageError, type Report, throwIfAborted } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import { XFS_BAD_CHECKSUM, XFS_FOREIGN_BLOCK } from "./findings.js";
@@ -72,8 +64,8 @@ const FOUR_ZEROS = new Uint8Array(4);
 
 /** Whether the little-endian CRC-32C at `field` is that of all of `data` with the field itself as zeros. */
 export function hasGoodCrc(data: Uint8Array, field: number): boolean {
-  const head = crc32c(FOUR_ZEROS, crc32c(data.subarray(0, field)));
-  const crc = crc32c(data.subarray(field + 4), head);
+  const before = crc32cRaw(data, 0xffff_ffff, 0, field);
+  const crc = ~crc32cRaw(data, crc32cRaw(FOUR_ZEROS, before), field + 4) >>> 0;
   const stored = data[field]! | (data[field + 1]! << 8) | (data[field + 2]! << 16) | (data[field + 3]! << 24);
   return stored >>> 0 === crc;
 }
@@ -112,7 +104,7 @@ function whatIsForeign(
   at: number,
   self: SelfDescription,
 ): { field: number; message: string } | undefined {
-  if (!equalBytes(data.subarray(self.uuid, self.uuid + 16), sb.metaUuid)) {
+  if (!hasBytesAt(data, self.uuid, sb.metaUuid)) {
     return { field: self.uuid, message: "the block carries another volume's UUID" };
   }
   if (self.blkno !== undefined && !holds(data, self.blkno, at / 512)) {
@@ -129,8 +121,19 @@ function whatIsForeign(
   return undefined;
 }
 
+function hasBytesAt(data: Uint8Array, at: number, expected: Uint8Array): boolean {
+  for (let n = 0; n < expected.length; n += 1) {
+    if (data[at + n] !== expected[n]) return false;
+  }
+  return true;
+}
+
 /** Whether the big-endian 64 bits at `at` are `value`. */
 function holds(data: Uint8Array, at: number, value: number): boolean {
-  const view = new DataView(data.buffer, data.byteOffset + at, 8);
-  return view.getUint32(0) === Math.floor(value / 2 ** 32) && view.getUint32(4) === value % 2 ** 32;
+  return wordAt(data, at) === Math.floor(value / 2 ** 32) && wordAt(data, at + 4) === value % 2 ** 32;
+}
+
+/** The big-endian 32 bits at `at`, without a view of their own: each inode of a walk is asked. */
+function wordAt(data: Uint8Array, at: number): number {
+  return data[at]! * 0x100_0000 + ((data[at + 1]! << 16) | (data[at + 2]! << 8) | data[at + 3]!);
 }

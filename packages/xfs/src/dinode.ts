@@ -1,6 +1,6 @@
 import { ImageError, joinU64 } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import { FILE_TYPE_OF_MODE, type FileType } from "@guestprobe/vfs";
+import { FILE_TYPE_OF_MODE, type FileType, nanoseconds } from "@guestprobe/vfs";
 import {
   XFS_BIGTIME_EPOCH_OFFSET,
   XFS_DIFLAG2_BIGTIME,
@@ -91,17 +91,18 @@ export function decodeDinode(sb: Superblock, data: Uint8Array, at: number, ino: 
   if (type === undefined) throw fail("di_mode", `mode 0o${mode.toString(8)} has no known type`);
 
   const core = version === 3 ? XFS_DINODE_SIZE_V3 : XFS_DINODE_SIZE_V2;
-  const flags2 = version === 3 ? viewOf(xfs_dinode.di_flags2(view, 0)).getUint32(4) : 0;
-  const size = viewOf(data.subarray(56, 64));
-  if (size.getUint32(0) >= 0x8000_0000) throw fail("di_size", "a size of 2^63 or more");
-  if (size.getUint32(0) >= 0x20_0000) throw fail("di_size", "a file of 2^53 bytes or more", "unsupported");
+  const { $fields } = xfs_dinode;
+  const flags2 = version === 3 ? view.getUint32($fields.di_flags2.offset + 4) : 0;
+  const sizeHigh = view.getUint32($fields.di_size.offset);
+  if (sizeHigh >= 0x8000_0000) throw fail("di_size", "a size of 2^63 or more");
+  if (sizeHigh >= 0x20_0000) throw fail("di_size", "a file of 2^53 bytes or more", "unsupported");
 
   const forkoff = xfs_dinode.di_forkoff(view, 0) * 8;
   if (core + forkoff >= data.length) throw fail("di_forkoff", `attribute fork at byte ${core + forkoff} of the inode`);
   const counts = readCounts(view, (flags2 & XFS_DIFLAG2_NREXT64) !== 0, fail);
   const dataEnd = forkoff === 0 ? data.length : core + forkoff;
   const time = (field: "di_atime" | "di_mtime" | "di_ctime" | "di_crtime"): bigint =>
-    decodeTime(viewOf(xfs_dinode[field](view, 0)), (flags2 & XFS_DIFLAG2_BIGTIME) !== 0);
+    decodeTime(view, $fields[field].offset, (flags2 & XFS_DIFLAG2_BIGTIME) !== 0);
   return {
     ino,
     at,
@@ -110,7 +111,7 @@ export function decodeDinode(sb: Superblock, data: Uint8Array, at: number, ino: 
     uid: xfs_dinode.di_uid(view, 0),
     gid: xfs_dinode.di_gid(view, 0),
     nlink: version === 1 ? xfs_dinode.di_onlink(view, 0) : xfs_dinode.di_nlink(view, 0),
-    size: joinU64(size.getUint32(0), size.getUint32(4)),
+    size: joinU64(sizeHigh, view.getUint32($fields.di_size.offset + 4)),
     atimeNs: time("di_atime"),
     mtimeNs: time("di_mtime"),
     ctimeNs: time("di_ctime"),
@@ -162,8 +163,10 @@ function checkFormat(format: number, type: FileType, fail: (reason: string) => I
   return format;
 }
 
-/** Nanoseconds since 1970. "Timestamps", XFS Algorithms & Data Structures, 3rd ed. */
-export function decodeTime(view: DataView, bigtime: boolean): bigint {
-  if (bigtime) return view.getBigUint64(0) - BigInt(XFS_BIGTIME_EPOCH_OFFSET) * 1_000_000_000n;
-  return BigInt(xfs_legacy_timestamp.t_sec(view, 0)) * 1_000_000_000n + BigInt(xfs_legacy_timestamp.t_nsec(view, 0));
+const BIGTIME_EPOCH_NS = BigInt(XFS_BIGTIME_EPOCH_OFFSET) * 1_000_000_000n;
+
+/** Nanoseconds since 1970 of the timestamp at byte `at`. "Timestamps", XFS Algorithms & Data Structures, 3rd ed. */
+export function decodeTime(view: DataView, at: number, bigtime: boolean): bigint {
+  if (bigtime) return view.getBigUint64(at) - BIGTIME_EPOCH_NS;
+  return nanoseconds(xfs_legacy_timestamp.t_sec(view, at), xfs_legacy_timestamp.t_nsec(view, at));
 }

@@ -44,7 +44,10 @@ export async function loadInode(ctx: XfsContext, ino: number, signal: AbortSigna
   if (at === undefined) {
     throw new ImageError("not-found", `the volume has no inode ${ino}`, { format: "xfs", structure: "xfs_dinode" });
   }
-  const data = await readBytes(ctx, at, ctx.sb.inodeSize, signal);
+  return openInode(ctx, ino, at, await readBytes(ctx, at, ctx.sb.inodeSize, signal));
+}
+
+function openInode(ctx: XfsContext, ino: number, at: number, data: Uint8Array): Inode {
   const core = decodeDinode(ctx.sb, data, at, ino);
   checkSelf(ctx, data, at, { structure: "xfs_dinode", crc: 100, uuid: 160, owner: { field: 152, ino } });
   return new XfsInode(ctx, core);
@@ -68,7 +71,6 @@ const FLAG2_NAMES: readonly (readonly [bit: number, name: string])[] = [
 class XfsInode implements Inode {
   readonly stat: Stat;
   readonly offset: number;
-  readonly flags: readonly string[];
   readonly #ctx: XfsContext;
   readonly #core: Dinode;
 
@@ -76,12 +78,16 @@ class XfsInode implements Inode {
     const { type, mode, uid, gid, size, nlink, ino, atimeNs, mtimeNs, ctimeNs, crtimeNs } = core;
     this.stat = { type, mode, uid, gid, size, nlink, ino, rdev: deviceOf(core), atimeNs, mtimeNs, ctimeNs, crtimeNs };
     this.offset = core.at;
-    this.flags = [
-      ...FLAG_NAMES.filter(([bit]) => (core.flags & bit) !== 0),
-      ...FLAG2_NAMES.filter(([bit]) => (core.flags2 & bit) !== 0),
-    ].map(([, name]) => name);
     this.#ctx = ctx;
     this.#core = core;
+  }
+
+  get flags(): readonly string[] {
+    const { flags, flags2 } = this.#core;
+    return [
+      ...FLAG_NAMES.filter(([bit]) => (flags & bit) !== 0),
+      ...FLAG2_NAMES.filter(([bit]) => (flags2 & bit) !== 0),
+    ].map(([, name]) => name);
   }
 
   async *entries(signal?: AbortSignal): AsyncGenerator<readonly Dirent[], void, undefined> {
@@ -99,6 +105,17 @@ class XfsInode implements Inode {
 
   child(entry: Dirent, signal?: AbortSignal): Promise<Inode> {
     return this.#childInode(entry.ino, signal);
+  }
+
+  childNow({ ino }: Dirent): Inode | undefined {
+    const at = inodeToByte(this.#ctx.sb, ino);
+    const data = at === undefined ? undefined : this.#ctx.device.peek?.(at, this.#ctx.sb.inodeSize);
+    if (at === undefined || data === undefined) return undefined;
+    try {
+      return openInode(this.#ctx, ino, at, data);
+    } catch (error) {
+      throw this.#throughName(ino, error);
+    }
   }
 
   async readLink(signal?: AbortSignal): Promise<Uint8Array> {
@@ -138,16 +155,20 @@ class XfsInode implements Inode {
     try {
       return await loadInode(this.#ctx, ino, signal);
     } catch (error) {
-      if (!isImageError(error, "not-found")) throw error;
-      // By number a free inode is an answer; by name it is damage.
-      throw new ImageError("corrupt", `directory ${this.stat.ino} leads to inode ${ino}: ${error.reason}`, {
-        format: "xfs",
-        structure: "xfs_dir2_data_entry",
-        field: "inumber",
-        offset: error.offset ?? this.offset,
-        cause: error,
-      });
+      throw this.#throughName(ino, error);
     }
+  }
+
+  /** By number a free inode is an answer; by name it is damage. */
+  #throughName(ino: number, error: unknown): unknown {
+    if (!isImageError(error, "not-found")) return error;
+    return new ImageError("corrupt", `directory ${this.stat.ino} leads to inode ${ino}: ${error.reason}`, {
+      format: "xfs",
+      structure: "xfs_dir2_data_entry",
+      field: "inumber",
+      offset: error.offset ?? this.offset,
+      cause: error,
+    });
   }
 
   #checkDirectory(signal: AbortSignal | undefined): void {

@@ -59,7 +59,7 @@ function checkType(path: string, stat: Stats): void {
 
 function fileDevice(fd: number, path: string, size: number, blocking: boolean): FileDevice {
   const readAll = async (offset: number, length: number): Promise<Uint8Array> => {
-    const target = allocate(length);
+    const target = uncleared(length);
     let filled = 0;
     while (filled < length) {
       const count = Math.min(length - filled, MAX_CALL);
@@ -106,6 +106,15 @@ function fileDevice(fd: number, path: string, size: number, blocking: boolean): 
     close: closeOnce,
     [Symbol.asyncDispose]: closeOnce,
   };
+}
+
+/**
+ * Memory that is not cleared first, which takes as long as filling it. None of it is handed on before all of it was
+ * read over; and a plain array, for `slice` of a Buffer makes no copy.
+ */
+function uncleared(length: number): Uint8Array {
+  if (length > MAX_CALL) return allocate(length);
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }
 
 function readPooled(fd: number, target: Uint8Array, at: number, count: number, offset: number): Promise<number> {

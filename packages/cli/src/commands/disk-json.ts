@@ -1,5 +1,6 @@
 import type { DiskImage } from "@guestprobe/image";
 import type { Partitions } from "@guestprobe/partition";
+import type { Signature } from "@guestprobe/signature";
 import type { FileSystem } from "@guestprobe/vfs";
 import { textPair } from "@guestprobe/vfs";
 import type { MdArray } from "@guestprobe/volume";
@@ -8,16 +9,29 @@ import type { MappedDisk } from "../mapped.js";
 import { findingJson } from "../output/output.js";
 import { partitionDevice } from "../partition-name.js";
 
-/** A file system as `inspect` and `parts` show it. */
-export function fsJson(fs: FileSystem | undefined): Record<string, unknown> | null {
-  if (fs === undefined) return null;
+/** A file system as `inspect` and `parts` show it, or what the superblock says of a volume that no reader opens. */
+export function fsJson(fs: FileSystem | undefined, signature?: Signature): Record<string, unknown> | null {
+  if (fs === undefined) return signature === undefined ? null : signatureJson(signature);
   return {
     kind: fs.kind,
+    usage: "filesystem",
+    readable: true,
     ...(fs.label.length === 0 ? { label: null } : textPair("label", fs.label)),
     uuid: fs.uuid ?? null,
     blockSize: fs.blockSize,
     bytes: fs.size,
     features: fs.features,
+  };
+}
+
+function signatureJson({ kind, usage, label, uuid, version }: Signature): Record<string, unknown> {
+  return {
+    kind,
+    usage,
+    readable: false,
+    ...(label.length === 0 ? { label: null } : textPair("label", label)),
+    uuid: uuid ?? null,
+    version: version ?? null,
   };
 }
 

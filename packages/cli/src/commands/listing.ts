@@ -30,7 +30,7 @@ export async function listDirectory(
         let inode: Inode | undefined;
         let error: ImageError | undefined;
         try {
-          inode = await directory.child(dirent);
+          inode = directory.childNow?.(dirent) ?? (await directory.child(dirent));
         } catch (cause) {
           error = imageErrorOnly(cause);
           tell(error, childPath(path, dirent.name));

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { findingFromError, ImageError } from "@guestprobe/block";
-import { type EntryParts, type Inode, toEntry, walk } from "@guestprobe/vfs";
+import { type EntryParts, type Inode, toEntry, walkBatches } from "@guestprobe/vfs";
 import { imagesThenOptionalPath } from "../arguments.js";
 import { contentOf } from "../content.js";
 import type { Context } from "../context.js";
@@ -52,24 +52,26 @@ async function listBelow(
   const progress = new Progress(out);
   let code: ExitCode = EXIT.yes;
   try {
-    for await (const { path: at, inode, error } of walk(start, path, context.watch.walk)) {
-      context.watch.countEntry();
-      if (error !== undefined) {
-        out.log.report(findingFromError(error, { device, path: at }));
-        // A directory that breaks off was listed before its entries; its damage is a finding, not a second line.
-        if (inode?.stat.type === "dir") continue;
+    for await (const batch of walkBatches(start, path, context.watch.walk)) {
+      for (const { path: at, inode, error } of batch) {
+        context.watch.countEntry();
+        if (error !== undefined) {
+          out.log.report(findingFromError(error, { device, path: at }));
+          // A directory that breaks off was listed before its entries; its damage is a finding, not a second line.
+          if (inode?.stat.type === "dir") continue;
+        }
+        const parts =
+          error === undefined && inode !== undefined && isRead(inode, hash)
+            ? await readParts(context, volume, at, inode)
+            : { path: at, inode, error };
+        if (parts.error !== undefined && error === undefined) {
+          out.log.report(findingFromError(parts.error, { device, path: at }));
+        }
+        if (exitCodeOf(parts.error) === EXIT.cannotTell) code = EXIT.cannotTell;
+        out.line(JSON.stringify({ schema: "guestprobe/manifest/1", device, ...toEntry(parts) }));
+        progress.step();
+        if (out.isFull) await out.pace();
       }
-      const parts =
-        error === undefined && inode !== undefined
-          ? await readParts(context, volume, at, inode, hash)
-          : { path: at, inode, error };
-      if (parts.error !== undefined && error === undefined) {
-        out.log.report(findingFromError(parts.error, { device, path: at }));
-      }
-      if (exitCodeOf(parts.error) === EXIT.cannotTell) code = EXIT.cannotTell;
-      out.line(JSON.stringify({ schema: "guestprobe/manifest/1", device, ...toEntry(parts) }));
-      progress.step();
-      await out.pace();
     }
   } finally {
     progress.end();
@@ -77,15 +79,13 @@ async function listBelow(
   return code;
 }
 
-async function readParts(
-  context: Context,
-  volume: Volume,
-  path: Uint8Array,
-  inode: Inode,
-  hash: boolean,
-): Promise<EntryParts> {
-  const link = await readTarget(inode);
-  if (inode.stat.type !== "file" || !hash) return { path, inode, ...link };
+/** Whether more is shown of a file than its inode has. */
+function isRead({ stat }: Inode, hash: boolean): boolean {
+  return stat.type === "symlink" || (stat.type === "file" && hash);
+}
+
+async function readParts(context: Context, volume: Volume, path: Uint8Array, inode: Inode): Promise<EntryParts> {
+  if (inode.stat.type === "symlink") return { path, inode, ...(await readTarget(inode)) };
   try {
     return { path, inode, sha256: await hashOf(context, volume, inode) };
   } catch (cause) {

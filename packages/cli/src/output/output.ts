@@ -61,9 +61,14 @@ export class Output {
     this.line(JSON.stringify(document, undefined, 2));
   }
 
+  /** Whether enough is pending to wait for its reader. */
+  get isFull(): boolean {
+    return this.#pendingBytes >= CHUNK;
+  }
+
   /** Waits for a slow reader once enough is pending, so that a long answer does not pile up in memory. */
   async pace(): Promise<void> {
-    if (this.#pendingBytes >= CHUNK) await this.flush();
+    if (this.isFull) await this.flush();
   }
 
   async flush(): Promise<void> {

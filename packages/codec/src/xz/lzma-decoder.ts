@@ -1,4 +1,4 @@
-import type { ImageError } from "@guestprobe/block";
+import { type ImageError, throwIfAborted } from "@guestprobe/block";
 import { corrupt } from "../bound.js";
 import { reserveMemory, WasmDecoder } from "../wasm.js";
 import { WASM } from "./lzma-wasm.js";
@@ -53,6 +53,7 @@ export interface LzmaInput {
   readonly dictionary: number;
   /** Makes the error for data that goes on where it should end. */
   readonly pastSize: (ip: number) => ImageError;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Calls `work` with a decoder for this input, which is gone afterwards, and with it the output it showed. */
@@ -153,9 +154,10 @@ export class LzmaDecoder {
    */
   run(soft: number, hard: number, end: number, allowMarker: boolean): boolean {
     const { DONE, MARKER, INPUT_ENDS, DISTANCE, PAST_SIZE } = this.#exports;
-    const { format, pastSize } = this.#input;
+    const { format, pastSize, signal } = this.#input;
     const outStart = this.#outStart;
     do {
+      throwIfAborted(signal);
       const stop = Math.min(soft, this.op + SLICE);
       const result = this.#exports.run(outStart + stop, outStart + hard, end + this.#shift, allowMarker);
       if (result === DONE.value) continue;

@@ -58,9 +58,10 @@ export function decodeLzma2(
   out: Uint8Array,
   dictionary: number,
   enough: number,
+  signal: AbortSignal | undefined,
 ): number {
   const pastSize = (ip: number): ImageError => corrupt(format, "an LZMA2 chunk goes on past its size", ip);
-  return withLzmaDecoder({ format, src, from, end, dictionary, pastSize }, (decoder) => {
+  return withLzmaDecoder({ format, src, from, end, dictionary, pastSize, signal }, (decoder) => {
     decoder.reserve(out.length);
     decodeChunks(format, src, from, decoder, enough);
     out.set(decoder.output);

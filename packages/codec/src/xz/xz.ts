@@ -63,7 +63,10 @@ export function decodeXz(src: Uint8Array, bound: OutputBound, options: DecodeOpt
     if (op >= enough) break;
     const { filters, dictionary, end: from } = block.header;
     const room = out.subarray(op, Math.min(out.length, op + block.size));
-    const data = room.subarray(0, decodeLzma2(FORMAT, src, from, block.dataEnd, room, dictionary, enough - op));
+    const data = room.subarray(
+      0,
+      decodeLzma2(FORMAT, src, from, block.dataEnd, room, dictionary, enough - op, options.signal),
+    );
     for (const filter of [...filters].reverse()) filter.apply(data, filter.position);
     if (data.length === block.size) verify(src, block, data);
     op += data.length;

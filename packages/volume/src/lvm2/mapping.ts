@@ -13,7 +13,7 @@ import { raid0Map, raid1Map } from "../raid/plain.js";
 import { snapshotDevice } from "../snapshot/device.js";
 import { openThinPool, type ThinPool, thinDevice } from "../thin/device.js";
 import { failingRun, runsWithin } from "./extents.js";
-import { LVM_CACHE, LVM_CACHE_DIRTY } from "./findings.js";
+import { LVM_CACHE, LVM_CACHE_DIRTY, LVM_RAID_DEGRADED } from "./findings.js";
 import type { LogicalVolume, VolumeGroup } from "./metadata.js";
 import { type RaidImage, raidMapOf, raidSegmentDevice } from "./raid.js";
 import type { Area, Segment } from "./segment.js";
@@ -34,6 +34,8 @@ export interface BuiltVolume {
   readonly missing: ReadonlySet<string>;
   /** Most reads below that one read of a byte can take: mirrors of mirrors multiply. */
   readonly cost: number;
+  /** Volumes on top of one another. */
+  readonly depth: number;
 }
 
 /** Volumes in volumes: a thin volume on a RAID with integrity, behind a cache, is six. */
@@ -78,10 +80,12 @@ export class LvmMapper {
       return known;
     }
     if (this.#open.has(name)) throw corrupt(`"${name}" is part of itself`);
-    if (this.#open.size >= MAX_DEPTH) throw corrupt(`more than ${MAX_DEPTH} volumes on top of one another`);
+    if (this.#open.size >= MAX_DEPTH) throw tooDeep();
     this.#open.add(name);
     try {
-      const built = this.#make(name);
+      const made = this.#make(name);
+      const built = { ...made, depth: made.depth + 1 };
+      if (built.depth > MAX_DEPTH) throw tooDeep();
       this.#built.set(name, built);
       return built;
     } catch (error) {
@@ -132,7 +136,12 @@ export class LvmMapper {
         const legs = areas.map((area) => this.#area(area, segment.extentCount));
         const members = legs.map((leg) => (leg.members.size === 0 ? undefined : leg.device));
         const merged = merge(raidDevice(raid1Map(legs.length, size), members), legs);
-        return members.every((member) => member === undefined) ? merged : complete(merged);
+        const lost = areas.filter((_, index) => members[index] === undefined).map(({ name }) => name);
+        if (lost.length === legs.length) return merged;
+        if (lost.length > 0) {
+          this.#report(lv.name)(finding(LVM_RAID_DEGRADED, `mirror without ${lost.join(", ")}`, { format: "lvm2" }));
+        }
+        return complete(merged);
       }
       case "raid":
         return this.#raid(lv, segment, size);
@@ -233,10 +242,10 @@ export class LvmMapper {
     if (found === undefined) {
       const reason = `these bytes lie on the physical volume ${pv.uuid} (${pv.device ?? name}), which was not found`;
       const device = runsDevice([failingRun(size, new ImageError("io", reason, { format: "lvm2" }))]);
-      return { device, members: new Set(), missing: new Set([name]), cost: 1 };
+      return { device, members: new Set(), missing: new Set([name]), cost: 1, depth: 0 };
     }
     const runs: Run[] = runsWithin(found.device, pv.peStart * 512 + offset, size, `(${found.member})`);
-    return { device: runsDevice(runs), members: new Set([found.member]), missing: new Set(), cost: 1 };
+    return { device: runsDevice(runs), members: new Set([found.member]), missing: new Set(), cost: 1, depth: 0 };
   }
 
   #bytes(extents: number): number {
@@ -250,9 +259,11 @@ function corrupt(reason: string): ImageError {
   return new ImageError("corrupt", reason, PLACE);
 }
 
+const tooDeep = (): ImageError => corrupt(`more than ${MAX_DEPTH} volumes on top of one another`);
+
 /** A device that lies on nothing. */
 function leaf(device: BlockDevice): BuiltVolume {
-  return { device, members: new Set(), missing: new Set(), cost: 1 };
+  return { device, members: new Set(), missing: new Set(), cost: 1, depth: 0 };
 }
 
 /**
@@ -263,13 +274,15 @@ function merge(device: BlockDevice, parts: readonly BuiltVolume[], reads: "one" 
   const members = new Set<string>();
   const missing = new Set<string>();
   let cost = 0;
+  let depth = 0;
   for (const part of parts) {
     for (const name of part.members) members.add(name);
     for (const name of part.missing) missing.add(name);
+    depth = Math.max(depth, part.depth);
     cost = reads === "one" ? Math.max(cost, part.cost) : cost + part.cost;
   }
   if (cost > MAX_COST) throw corrupt(`one read could take ${cost} below it`);
-  return { device, members, missing, cost };
+  return { device, members, missing, cost, depth };
 }
 
 /** Copies or parity make up for what is missing. */

@@ -1,18 +1,11 @@
 import { decodeText, finding, findingFromError, ImageError, isImageError } from "@guestprobe/block";
 import { raidDevice } from "../raid/device.js";
-import type { AssembleOptions, MdArray, VolumeMember } from "../types.js";
+import type { AssembleOptions, MdArray, UnreadVolume, VolumeMember } from "../types.js";
 import { chooseMembers, type MdChoice } from "./choose.js";
 import { MD_DEGRADED, MD_DIRTY_DEGRADED, MD_INCOMPLETE, MD_MEMBER_SHORT, MD_STALE_NEEDED } from "./findings.js";
 import { describeShape, mdMap } from "./map.js";
 import { containerError, findMdMembers, placeOf } from "./scan.js";
 import type { MdMember, MdSuperblock } from "./types.js";
-
-/** Members of something that cannot be read, and why. Other programs may read it: what is on it cannot be told. */
-export interface MdUnread {
-  /** Names of the members, in the order in which they were given. */
-  readonly members: readonly string[];
-  readonly error: ImageError;
-}
 
 /** What was made of the members of md's arrays. */
 export interface AssembledMd {
@@ -24,7 +17,7 @@ export interface AssembledMd {
    */
   readonly taken: ReadonlyMap<string, string>;
   /** Arrays that are refused (journal, reshape, containers) or lack members; each was reported, too. */
-  readonly unread: readonly MdUnread[];
+  readonly unread: readonly UnreadVolume[];
 }
 
 /**
@@ -39,9 +32,9 @@ export async function assembleMd(
   const scan = await findMdMembers(members, options);
   const arrays: MdArray[] = [];
   const taken = new Map<string, string>();
-  const unread: MdUnread[] = [];
+  const unread: UnreadVolume[] = [];
   const refuse = (names: readonly string[], error: ImageError): void => {
-    unread.push({ members: names, error });
+    unread.push({ devices: names, error });
     report?.(findingFromError(error, { device: names[0] }));
   };
 
@@ -60,7 +53,7 @@ export async function assembleMd(
     }
     try {
       const array = assemble(choice, names, options);
-      if (array === undefined) unread.push({ members: names, error: incompleteError(choice) });
+      if (array === undefined) unread.push({ devices: names, error: incompleteError(choice) });
       else arrays.push(array);
     } catch (error) {
       if (!isImageError(error)) throw error;

@@ -21,9 +21,6 @@ export const thin_disk_superblock = struct("thin_disk_superblock", 364, LE, {
   incompat_flags: u32(360),
 });
 
-/** flags: the kernel found damage when it last had the pool open. */
-export const THIN_METADATA_NEEDS_CHECK_FLAG = 1;
-
 /** A node of a tree; its keys follow, and behind room for max_entries of those its values. */
 export const node_header = struct("node_header", 32, LE, {
   csum: u32(0), // as in the superblock, XOR BTREE_CSUM_XOR

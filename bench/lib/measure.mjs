@@ -1,0 +1,55 @@
+/** Running programs in turn, and what came of it. */
+import { spawn } from "node:child_process";
+
+/** Median, least and most of some numbers. */
+export function summary(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  const median = (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
+  return { median, least: sorted[0], most: sorted[sorted.length - 1], runs: sorted.length };
+}
+
+/** Milliseconds that a command takes from start to end; its output goes to nobody. Rejects when it fails. */
+export function timeCommand([command, ...args]) {
+  return new Promise((resolve, reject) => {
+    const start = performance.now();
+    const child = spawn(command, args, { stdio: "ignore" });
+    child.on("error", reject);
+    child.on("close", (code, signal) => {
+      if (code === 0) resolve(performance.now() - start);
+      else reject(new Error(`${[command, ...args].join(" ")} ended with ${signal ?? code}`));
+    });
+  });
+}
+
+/** Milliseconds that `work` takes. */
+export async function timeWork(work) {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+/**
+ * Times every contender in turn, `runs` times over, so that what else the machine does meets all alike. The first round
+ * warms caches and does not count. A contender that fails is left out, with its reason.
+ *
+ * @param contenders Name to a function that answers milliseconds.
+ */
+export async function inTurn(contenders, runs) {
+  const times = new Map();
+  const failed = new Map();
+  for (let round = -1; round < runs; round += 1) {
+    for (const [name, run] of Object.entries(contenders)) {
+      if (failed.has(name)) continue;
+      try {
+        const ms = await run();
+        if (round >= 0) times.set(name, [...(times.get(name) ?? []), ms]);
+      } catch (error) {
+        failed.set(name, String(error.message ?? error).split("\n")[0]);
+      }
+    }
+  }
+  return Object.keys(contenders).map((name) =>
+    failed.has(name) ? { name, cannot: failed.get(name) } : { name, ...summary(times.get(name)) },
+  );
+}

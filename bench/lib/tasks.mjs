@@ -1,0 +1,162 @@
+/** What is measured: each task with our way, those of the peers, and the ratios that are wanted. */
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { MOUNTED, SQUASHED, withMount } from "./images.mjs";
+import { timeCommand, timeWork } from "./measure.mjs";
+import { list, probe, read, readHost } from "./ours.mjs";
+
+const main = fileURLToPath(new URL("../../packages/cli/dist/main.js", import.meta.url));
+const command =
+  (...words) =>
+  () =>
+    timeCommand(words);
+const guestprobe = (...words) => command(process.execPath, main, ...words);
+const shell = (script, ...words) => command("sh", "-c", script, "sh", ...words);
+const BOOT = ["boot/xen", "xen"].flatMap((dir) => [`/${dir}/pvboot-x86_64.elf`, `/${dir}/pvboot-i386.elf`]);
+const CONFIG = ["boot/grub", "grub"].flatMap((dir) => [`/${dir}/grub.cfg`, `/${dir}/menu.lst`]);
+const EIGHT = [...BOOT, ...CONFIG];
+
+const has = (program) => {
+  try {
+    execFileSync("which", [program], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Contenders whose program is there; the others show as "cannot". */
+const peers = (all) =>
+  Object.fromEntries(
+    Object.entries(all).map(([name, [program, run]]) => [
+      name,
+      has(program) ? run : () => Promise.reject(new Error(`${program} is not installed`)),
+    ]),
+  );
+
+/** Where a contender has no way to do a task. */
+const cannot = (reason) => () => Promise.reject(new Error(reason));
+
+function probeTask(images, { guestfish }) {
+  const image = images.threeVolumes();
+  const fstest = EIGHT.map((path) => `grub-fstest "$1" ls "(loop0,msdos$n)${path}" >/dev/null 2>&1`).join("; ");
+  return {
+    name: "probe",
+    title: "eight boot paths of a disk with ext4, XFS and btrfs",
+    contenders: {
+      "guestprobe, process": guestprobe("search", image),
+      "guestprobe, warm": () => timeWork(() => probe(image)),
+      "node -e 0": command(process.execPath, "-e", "0"),
+      ...peers({
+        "grub-fstest, one path": ["grub-fstest", command("grub-fstest", image, "ls", "(loop0,msdos1)/boot/grub/")],
+        "grub-fstest, all": ["grub-fstest", shell(`for n in 1 2 3; do ${fstest}; done; true`, image)],
+        "fls, ext4 alone": ["fls", command("fls", "-o", "2048", "-rp", image)],
+        ...(guestfish
+          ? { guestfish: ["guestfish", command("guestfish", "--ro", "-a", image, "-i", "ls", "/boot")] }
+          : {}),
+      }),
+    },
+    targets: [
+      { ours: "guestprobe, process", than: "node -e 0", atMost: 1.6 },
+      { ours: "guestprobe, warm", than: "grub-fstest, all", faster: 20 },
+    ],
+    counts: async () => {
+      const { answer, reads, bytes } = await probe(image);
+      return { hits: answer, reads, bytes };
+    },
+  };
+}
+
+function listTask(images, kind, mount) {
+  const image = images.volume(kind);
+  const isMounted = mount !== undefined;
+  return {
+    name: `list-${kind}`,
+    title: `${kind}: 70,000 entries with stat`,
+    contenders: {
+      "guestprobe, warm": () => timeWork(() => list(image)),
+      "guestprobe find, process": guestprobe("find", "-0", image, "/"),
+      ...peers({
+        "find, kernel mount": isMounted
+          ? ["find", command("find", mount, "-printf", "%s %m %p\\n")]
+          : ["find", cannot("not mounted")],
+        "7z l": ["7z", command("7z", "l", image)],
+        "fls -rl": ["fls", command("fls", "-rlp", image)],
+        ...(kind === "ext4" ? { "debugfs ls": ["debugfs", command("debugfs", "-R", "ls -l /crowd", image)] } : {}),
+        ...(kind.startsWith("squashfs")
+          ? { "unsquashfs -ll": ["unsquashfs", command("unsquashfs", "-ll", image)] }
+          : {}),
+      }),
+    },
+    targets: ["find, kernel mount", "7z l"].map((than) => ({ ours: "guestprobe, warm", than, faster: 3 })),
+    counts: async () => {
+      const { answer, reads, bytes } = await list(image);
+      return { entries: answer, reads, bytes };
+    },
+  };
+}
+
+async function readTask(images, kind, mount) {
+  const image = images.volume(kind);
+  const ours = (await read(image, "/large", true)).answer;
+  if (mount !== undefined && ours !== readHost(`${mount}/large`, true)) throw new Error(`${kind}: wrong content`);
+  return {
+    name: `read-${kind}`,
+    title: `${kind}: one file of 256 MiB`,
+    contenders: {
+      "guestprobe, warm": () => timeWork(() => read(image, "/large")),
+      ...(mount === undefined ? {} : { "Node, kernel mount": () => timeWork(() => readHost(`${mount}/large`)) }),
+      "guestprobe cat, process": guestprobe("cat", image, "/large"),
+      ...peers({
+        "7z e": ["7z", shell('7z e -so "$1" large', image)],
+        ...(kind === "ext4"
+          ? {
+              "debugfs cat": ["debugfs", command("debugfs", "-R", "cat /large", image)],
+              "grub-fstest crc": ["grub-fstest", command("grub-fstest", image, "crc", "(loop0)/large")],
+            }
+          : {}),
+        ...(kind.startsWith("btrfs")
+          ? {
+              "btrfs restore": [
+                "btrfs",
+                shell('d=$(mktemp -d); btrfs restore --path-regex "^/(|large)$" "$1" "$d"; rm -r "$d"', image),
+              ],
+            }
+          : {}),
+        ...(kind.startsWith("squashfs")
+          ? { "unsquashfs -cat": ["unsquashfs", command("unsquashfs", "-cat", image, "large")] }
+          : {}),
+      }),
+    },
+    targets: [
+      { ours: "guestprobe, warm", than: mount === undefined ? "unsquashfs -cat" : "Node, kernel mount", faster: 1 },
+    ],
+  };
+}
+
+function manifestTask(images, kind, mount) {
+  const image = images.volume(kind);
+  return {
+    name: `manifest-${kind}`,
+    title: `${kind}: SHA-256 of 20,000 small files`,
+    contenders: {
+      "guestprobe manifest, process": guestprobe("manifest", image, "/small"),
+      "find | xargs sha256sum": shell('find "$1" -type f -print0 | xargs -0 sha256sum', `${mount}/small`),
+    },
+    targets: [{ ours: "guestprobe manifest, process", than: "find | xargs sha256sum", faster: 1.5 }],
+  };
+}
+
+/** Runs `each` for every task of which `wanted` says that it is asked for, its volumes mounted meanwhile. */
+export async function forEachTask(images, options, wanted, each) {
+  if (wanted("probe")) await each(probeTask(images, options));
+  for (const kind of [...MOUNTED, ...SQUASHED]) {
+    if (!["list", "read", "manifest"].some((task) => wanted(`${task}-${kind}`))) continue;
+    await withMount(images.volume(kind), ["-o", kind === "xfs" ? "loop,ro,norecovery" : "loop,ro"], async (mount) => {
+      if (wanted(`list-${kind}`)) await each(listTask(images, kind, mount));
+      if (wanted(`read-${kind}`))
+        await each(await readTask(images, kind, kind.startsWith("squashfs") ? undefined : mount));
+      if (wanted(`manifest-${kind}`)) await each(manifestTask(images, kind, mount));
+    });
+  }
+}
