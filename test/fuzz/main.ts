@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import type { Case } from "./lib/cases.js";
 import { cpu, type Job, MAX_MS, type Message, SLOT } from "./lib/job.js";
-import { describeRun, type Row } from "./lib/report.js";
+import { describeRun, type Row, type RunFacts } from "./lib/report.js";
 import { TARGETS } from "./targets/index.js";
 
 const CRASHES = new URL("./crashes/", import.meta.url);
@@ -37,17 +37,25 @@ export async function supervise(worker: URL): Promise<void> {
     targets.map((name) => [name, { target: name, executions: 0, outcomes: 0, failures: 0 }]),
   );
   console.log(`${targets.length} targets, ${minutes} minutes, seed ${seed}`);
-  for (let round = 0; Date.now() < until; round += 1)
-    await oneWorker(worker, { targets, seed: seed + round, until }, rows);
-  const list = [...rows.values()];
-  const report = describeRun(list, {
-    minutes,
+  const facts = (): RunFacts => ({
+    minutes: (Date.now() - started) / 60_000,
     seed,
     cpuSeconds: cpu() / 1000,
     peakBytes: process.resourceUsage().maxRSS * 1024,
   });
+  // A run that somebody ends has its summary too.
+  const { record } = values;
+  const recorder =
+    record === undefined
+      ? undefined
+      : setInterval(() => writeFileSync(record, describeRun([...rows.values()], facts())), 15_000);
+  for (let round = 0; Date.now() < until; round += 1)
+    await oneWorker(worker, { targets, seed: seed + round, until }, rows);
+  const list = [...rows.values()];
+  clearInterval(recorder);
+  const report = describeRun(list, facts());
   console.log(report);
-  if (values.record !== undefined) writeFileSync(values.record, report);
+  if (record !== undefined) writeFileSync(record, report);
   process.exitCode = list.some(({ failures }) => failures > 0) ? 1 : 0;
 }
 

@@ -19,7 +19,7 @@ export function describeRun(rows: readonly Row[], { minutes, seed, cpuSeconds, p
   const sum = (key: "executions" | "failures"): number => rows.reduce((total, row) => total + row[key], 0);
   const lines = rows.map((row) => `| ${row.target} | ${row.executions} | ${row.outcomes} | ${row.failures} |`);
   return [
-    `${minutes} minutes, seed ${seed}, Node ${process.version}, ${process.platform} ${process.arch}: ` +
+    `${minutes.toFixed(1)} minutes, seed ${seed}, Node ${process.version}, ${process.platform} ${process.arch}: ` +
       `${Math.round(cpuSeconds)} s of processor time, at most ${Math.round(peakBytes / 2 ** 20)} MiB resident, ` +
       "seeds included.",
     "",

@@ -5,6 +5,9 @@ import { LoadedSeed, type Target } from "./target.js";
 /** Most cases that are kept to be changed further. */
 const MAX_POOL = 400;
 
+/** Runs that making one case smaller may take: long input is cut a byte at a time in the end. */
+const MAX_TRIES = 400;
+
 /** A case that ended otherwise than in a value or an ImageError. */
 export interface Crash {
   readonly case: Case;
@@ -77,7 +80,10 @@ export class Session {
 
   /** A smaller case that fails in the same way. */
   async minimise({ case: failing, error }: Crash): Promise<Case> {
+    let left = MAX_TRIES;
     const same = async (candidate: Case): Promise<boolean> => {
+      left -= 1;
+      if (left < 0) return false;
       const crash = await this.run(candidate);
       return crash !== undefined && String(crash.error) === String(error);
     };
@@ -91,8 +97,8 @@ export class Session {
       return best;
     }
     let bytes = Buffer.from(best.bytes ?? "", "base64");
-    for (let size = bytes.length >> 1; size > 0; size >>= 1) {
-      for (let at = 0; at < bytes.length; ) {
+    for (let size = bytes.length >> 1; size > 0 && left > 0; size >>= 1) {
+      for (let at = 0; at < bytes.length && left > 0; ) {
         const shorter = Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + size)]);
         const candidate: Case = { ...best, bytes: shorter.toString("base64") };
         if (await same(candidate)) {
