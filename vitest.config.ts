@@ -12,7 +12,7 @@ export const sourceAlias = [
 export default defineConfig({
   resolve: { alias: sourceAlias },
   test: {
-    include: ["packages/*/test/**/*.test.ts", "test/*.test.ts", "test/{corrupt,fuzz}/**/*.test.ts"],
+    include: ["packages/*/test/**/*.test.ts", "test/*.test.ts", "test/{corrupt,fuzz,advisories}/**/*.test.ts"],
     testTimeout: 20_000,
     coverage: { provider: "v8", include: ["packages/*/src/**/*.ts"], reporter: ["text-summary", "html"] },
   },

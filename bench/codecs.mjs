@@ -21,7 +21,7 @@ import {
   decodeXz,
   decodeZlib,
   decodeZlibPortable,
-  loadZstd,
+  decodeZstd,
 } from "@guestprobe/codec";
 import { workerDecompressor } from "@guestprobe/codec/node";
 import { squashfs, squashfsWith } from "@guestprobe/squashfs";
@@ -83,7 +83,7 @@ async function codecs() {
   const gzip = compress("gzip", "-6c");
   whole("gzip", decodeGzip, gzip, "gzip", "-dc");
   whole("gzip without Node", decodeGzipPortable, gzip, "gzip", "-dc");
-  whole("zstd", await loadZstd(), compress("zstd", "-qc"), "zstd", "-qdc");
+  whole("zstd", decodeZstd, compress("zstd", "-qc"), "zstd", "-qdc");
   whole("lzop", decodeLzop, compress("lzop", "-c"), "lzop", "-dc");
   whole("lz4, legacy frame", decodeLz4Legacy, compress("lz4", "-lc"), "lz4", "-dc");
   whole("xz", decodeXz, compress("xz", "-c", "-T1"), "xz", "-dc", "-T1");

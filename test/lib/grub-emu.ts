@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SearchQuery } from "@guestprobe/grub";
@@ -27,24 +27,28 @@ function commandOf(query: SearchQuery): string {
 }
 
 /** What the real GRUB prints when it runs these lines over the disks. */
-function runGrub(disks: readonly EmuDisk[], script: readonly string[]): string {
+function runGrub(disks: readonly EmuDisk[], script: readonly string[], columns = 20_000): string {
   const folder = mkdtempSync(join(tmpdir(), "grub-emu-"));
+  const keyboard = join(folder, "keyboard");
+  execFileSync("mkfifo", [keyboard]);
+  // Held open at both ends: the end of the input would reach GRUB as a key, which stops the countdown of a menu.
+  const keys = openSync(keyboard, "r+");
   try {
     writeFileSync(join(folder, "map"), disks.map(({ name, file }) => `(${name}) ${file}\n`).join(""));
     writeFileSync(join(folder, "grub.cfg"), `${script.join("\n")}\necho @end@\nexit\n`);
-    // A terminal of its own, and a wide one: GRUB breaks lines at its edge.
-    const run = `stty cols 20000; grub-emu -m ${join(folder, "map")} -d ${folder} -r host`;
+    // A terminal of its own, and a wide one: GRUB breaks lines at its edge. It also paints every column of a menu.
+    const run = `stty cols ${columns}; grub-emu -m ${join(folder, "map")} -d ${folder} -r host`;
     const output = execFileSync("script", ["-qec", run, "/dev/null"], {
-      input: "",
       timeout: 60_000,
       encoding: "utf8",
-      stdio: ["pipe", "pipe", "pipe"],
+      stdio: [keys, "pipe", "pipe"],
     })
       // Colours and carriage returns for the terminal.
       .replace(/\u001b\[[0-9;]*m|\r/g, "");
     if (!output.includes("@end@")) throw new Error(`grub-emu did not come to its end:\n${output}`);
     return output;
   } finally {
+    closeSync(keys);
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -82,4 +86,26 @@ export function grubEmuDevices(disks: readonly EmuDisk[]): string[] {
 /** What the real GRUB prints when it runs a script of a host over the disks. */
 export function grubEmuScript(disks: readonly EmuDisk[], script: string): string {
   return runGrub(disks, script.split("\n"));
+}
+
+/** What an entry hands to its loader's commands: the words, and the device that paths without one are on. */
+export interface EmuBoot {
+  readonly linux: string;
+  readonly initrd: string;
+  readonly root: string;
+}
+
+/** What the real GRUB loads when it shows the menu of a configuration and nobody touches a key. It has no loaders itself. */
+export function grubEmuBoot(disks: readonly EmuDisk[], config: string): EmuBoot {
+  const output = runGrub(
+    disks,
+    [
+      'function linux { echo "@linux $@@@"; }',
+      'function initrd { echo "@initrd $@@@"; echo "@root $root@@"; echo @end@; exit; }',
+      `configfile ${config}`,
+    ],
+    1000,
+  );
+  const said = (what: string): string => new RegExp(`@${what} ([^\n]*?)@@`).exec(output)?.[1] ?? "";
+  return { linux: said("linux"), initrd: said("initrd"), root: said("root") };
 }

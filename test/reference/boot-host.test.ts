@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseHostImage } from "@guestprobe/boot";
@@ -7,6 +7,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { guestprobe } from "../lib/cli.js";
 import { grubEmuScript } from "../lib/grub-emu.js";
 import { DiskMaker, type Node } from "../lib/guest-disk.js";
+import { makeGroup } from "../lib/lvm-group.mjs";
 
 const IMAGES = ["x86_64-xen", "i386-xen", "i386-xen_pvh"] as const;
 const pathOf = (name: string): string => `/usr/lib/grub-xen/grub-${name}.bin`;
@@ -120,8 +121,16 @@ test("an image by grub-mkimage: configuration and prefix as given", () => {
   expect(made.modules.map(({ name }) => name)).toContain("linux");
 });
 
+/** Files of a file system by path. */
+type Files = { readonly [path: string]: Node };
+/** Logical volumes of a group over the whole disk, in the order of their creation. */
+interface Group {
+  readonly group: string;
+  readonly volumes: readonly { readonly name: string; readonly files: Files }[];
+}
 /** Trees for one disk: partition number -> files; 0 is a file system over the whole disk. */
-type Layout = readonly Readonly<Record<number, { readonly [path: string]: Node }>>[];
+type Parts = Readonly<Record<number, Files>>;
+type Layout = readonly (Parts | Group)[];
 const CFG = "true\n";
 const ELF = "/boot/xen/pvboot-x86_64.elf";
 const GRUB = "/boot/grub/grub.cfg";
@@ -148,9 +157,47 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
   "a directory of that name": [{ 1: { [GRUB]: { dir: true } }, 2: { [GRUB]: CFG } }],
   "/boot as a link": [{ 1: { "/boot": { link: "." }, "/grub/grub.cfg": CFG } }],
   nothing: [{ 1: { "/x": "" } }],
+  "a logical volume": [{ group: "vg0", volumes: [{ name: "root", files: { [GRUB]: CFG } }] }],
+  "two logical volumes": [
+    {
+      group: "guest-vg",
+      volumes: [
+        { name: "a", files: { [GRUB]: CFG } },
+        { name: "b-2", files: { [GRUB]: CFG } },
+      ],
+    },
+  ],
+  "ELF on a volume, grub.cfg on a partition too": [
+    { 1: { [GRUB]: CFG } },
+    { group: "vg0", volumes: [{ name: "root", files: { [ELF]: "", [GRUB]: CFG } }] },
+  ],
+  "ELF on a partition, grub.cfg on a volume too": [
+    { group: "vg0", volumes: [{ name: "root", files: { [GRUB]: CFG } }] },
+    { 1: { [ELF]: "", [GRUB]: CFG } },
+  ],
+  "separate /boot, root on a volume": [
+    { 1: { "/grub/grub.cfg": CFG, "/xen/pvboot-x86_64.elf": "" } },
+    { group: "vg0", volumes: [{ name: "root", files: { "/etc/fstab": "", [GRUB]: CFG } }] },
+  ],
 };
 
+/** Bytes; whole extents. */
+const VOLUME = 8 << 20;
+
+function makeVolumes({ group, volumes }: Group): string {
+  const image = disks.file();
+  const made = volumes.map(({ name, files }) => {
+    const file = disks.file();
+    writeFileSync(file, disks.ext({ tree: files }));
+    truncateSync(file, VOLUME);
+    return { name, file };
+  });
+  makeGroup(image, group, made);
+  return image;
+}
+
 function makeDisk(parts: Layout[number]): string {
+  if ("group" in parts) return makeVolumes(parts as Group);
   const whole = parts[0];
   if (whole !== undefined) {
     const file = disks.file();
@@ -177,7 +224,7 @@ describe("the images' own scripts over guests, beside the real GRUB", () => {
           files.map((file, index) => ({ name: `hd${index}`, file })),
           `function multiboot { true; }\n${script}`,
         );
-        const expected = [...printed.matchAll(/(?:Chainloading|Reading) (\(hd[^\n]*)/g)].map((match) =>
+        const expected = [...printed.matchAll(/(?:Chainloading|Reading) (\((?:hd|lvm\/)[^\n]*)/g)].map((match) =>
           match[1]!.trimEnd(),
         );
         const { out } = await guestprobe([

@@ -74,6 +74,24 @@ describe("a Debian kernel", () => {
     execFileSync("grub-file", ["--is-x86_64-xen-domu", elf]);
   });
 
+  test("a payload is unpacked as far as its notes, or to its end", async () => {
+    const packed = repack(original, "xz", vmlinux);
+    const part = await inspectKernel(packed);
+    const whole = await inspectKernel(packed, { whole: true });
+    expect(part.elf!.bytes.length).toBeLessThan(vmlinux.length / 2);
+    expect(whole.elf!.bytes.length).toBe(vmlinux.length);
+    expect({ ...part, elf: undefined }).toEqual({ ...whole, elf: undefined });
+    // A file that ends early, and a header that says so, are found without unpacking.
+    expect((await inspectKernel(packed.subarray(0, packed.length - 1000))).error?.code).toBe("corrupt");
+    const shorter = Buffer.from(packed);
+    shorter.writeUInt32LE(packed.readUInt32LE(0x24c) - 1000, 0x24c);
+    expect((await inspectKernel(shorter)).error?.code).toBeDefined();
+    // A bit that fell over behind the notes is found by whoever looks at all of it.
+    const damaged = Buffer.from(packed);
+    damaged[packed.length - 300_000]! ^= 1;
+    expect((await inspectKernel(damaged, { whole: true })).error).toBeDefined();
+  });
+
   for (const compressor of Object.keys(PACKERS) as (keyof typeof PACKERS)[]) {
     test(`packed by ${compressor}`, async () => {
       const image = guestWith(repack(original, compressor, vmlinux), compressor);

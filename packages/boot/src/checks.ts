@@ -1,8 +1,9 @@
 import { decodeText, encodeText, type Finding, type FindingKind, finding } from "@guestprobe/block";
+import type { Course } from "./courses.js";
 import * as kinds from "./findings.js";
 import type { GuestView, GuestVolume } from "./guest.js";
 import type { HostProfile } from "./profiles.js";
-import type { Course, VerdictParts } from "./verdict.js";
+import type { VerdictParts } from "./verdict.js";
 import type { Attempt, Reference } from "./verdict-types.js";
 
 type Where = Parameters<typeof finding>[2];

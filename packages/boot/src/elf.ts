@@ -28,7 +28,10 @@ export interface ElfSection {
 
 /** An ELF file: its header and its two tables. Segments and sections may still point past the end of the file. */
 export interface ElfImage {
+  /** From the start of the file, and perhaps not to its end. */
   readonly bytes: Uint8Array;
+  /** Of the whole file, bytes. */
+  readonly size: number;
   readonly bits: 32 | 64;
   readonly endian: Endian;
   /** `e_machine`: 3 for i386, 62 for x86-64. */
@@ -112,9 +115,10 @@ export function isElf(bytes: Uint8Array): boolean {
 /**
  * Reads the header and the tables of an ELF file of either class and byte order. System V ABI, chapter 4.
  *
+ * @param size Bytes of the whole file, when `bytes` are its first ones alone.
  * @throws ImageError `not-this-format` without the magic; `corrupt` for headers that cannot be.
  */
-export function parseElf(bytes: Uint8Array): ElfImage {
+export function parseElf(bytes: Uint8Array, size = bytes.length): ElfImage {
   if (!isElf(bytes)) {
     throw new ImageError("not-this-format", "no ELF magic", { format: FORMAT, structure: "e_ident", offset: 0 });
   }
@@ -130,13 +134,13 @@ export function parseElf(bytes: Uint8Array): ElfImage {
   if (bytes.length < ehdr.$size) throw corrupt(`cut after ${bytes.length} bytes`, ehdr.$name, "e_ident", bytes.length);
 
   /** A table of headers, once it is known to lie within the file. */
-  const table = (kind: "ph" | "sh", size: number): number[] => {
+  const table = (kind: "ph" | "sh", least: number): number[] => {
     const [at, entry, count] =
       kind === "ph"
         ? [ehdr.e_phoff(view, 0), ehdr.e_phentsize(view, 0), ehdr.e_phnum(view, 0)]
         : [ehdr.e_shoff(view, 0), ehdr.e_shentsize(view, 0), ehdr.e_shnum(view, 0)];
     if (count === 0 || at === 0) return [];
-    if (entry < size) throw corrupt(`${entry} bytes, at least ${size} expected`, ehdr.$name, `e_${kind}entsize`, 0);
+    if (entry < least) throw corrupt(`${entry} bytes, at least ${least} expected`, ehdr.$name, `e_${kind}entsize`, 0);
     if (count > MAX_HEADERS) throw corrupt(`${count} headers, ${MAX_HEADERS} at most`, ehdr.$name, `e_${kind}num`, 0);
     if (at + entry * count > bytes.length) {
       throw corrupt(`the table ends at byte ${at + entry * count} of ${bytes.length}`, ehdr.$name, `e_${kind}off`, at);
@@ -168,6 +172,7 @@ export function parseElf(bytes: Uint8Array): ElfImage {
   }));
   return {
     bytes,
+    size,
     bits,
     endian,
     machine: ehdr.e_machine(view, 0),

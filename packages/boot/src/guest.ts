@@ -11,6 +11,8 @@ export interface GuestVolume {
   readonly uuid: string | undefined;
   readonly label: string | undefined;
   readonly partUuid: string | undefined;
+  /** Names of its node under Linux that do not follow from `device`: "/dev/mapper/vg-root", "/dev/md0". */
+  readonly linuxNames?: readonly string[] | undefined;
   /** Its journal holds changes that were not written back. */
   readonly dirty: boolean;
   /** Why GRUB does not see it, if it does not. */
@@ -25,7 +27,7 @@ export interface GuestVolume {
 export interface GuestView {
   /** Devices, files and searches in GRUB's eyes. */
   readonly world: World;
-  /** Every device, in GRUB's order. */
+  /** Every device, in GRUB's order; behind them volumes that GRUB does not have. */
   volumes(): Promise<readonly GuestVolume[]>;
   /** Names of the disks, in the order of the guest's configuration: "xen/xvda". */
   readonly disks: readonly string[];

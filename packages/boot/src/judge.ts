@@ -80,5 +80,8 @@ export function judgeGrubPv(elf: ElfImage, notes: XenNotes | undefined, loader: 
     // GRUB prints its own number of what it found: 1 for i386 without PAE, 2 with, 4 for x86_64.
     return no(`incompatible architecture: ${arch === "x86_64" ? 4 : isPae(notes) ? 2 : 1}`);
   }
+  // Its segments are read one after another (kern/elfXX.c, grub_elfXX_load).
+  const cut = elf.segments.some(({ type, offset, filesz }) => type === PT_LOAD && offset + filesz > elf.size);
+  if (cut) return no("premature end of file");
   return yes(arch);
 }

@@ -1,6 +1,6 @@
 import { type ImageError, isImageError } from "@guestprobe/block";
 import { type BzImage, isBzImage, parseBzImage } from "./bzimage.js";
-import { type ElfImage, isElf, parseElf } from "./elf.js";
+import { type ElfImage, isElf, PT_NOTE, parseElf } from "./elf.js";
 import { type Arch, archOf, judgePv, judgePvh } from "./judge.js";
 import { type Compression, compressionOf, unpackGzip, unpackPayload } from "./payload.js";
 import { readPe } from "./pe.js";
@@ -29,11 +29,16 @@ export interface Kernel {
   readonly error: ImageError | undefined;
 }
 
+export interface InspectOptions {
+  /** Unpack a payload to its end and compare its checksums, even where the notes come long before. */
+  readonly whole?: boolean | undefined;
+}
+
 /**
  * Takes a kernel file apart: its kind, its compression, and the Xen notes of the ELF file inside. Damage inside is kept
  * in `error`, and does not throw.
  */
-export async function inspectKernel(bytes: Uint8Array): Promise<Kernel> {
+export async function inspectKernel(bytes: Uint8Array, { whole = false }: InspectOptions = {}): Promise<Kernel> {
   const pe = readPe(bytes);
   const sections = pe?.sections.map(({ name }) => name) ?? [];
   const outer = { efiStub: pe !== undefined, sections };
@@ -64,7 +69,7 @@ export async function inspectKernel(bytes: Uint8Array): Promise<Kernel> {
       if (setup.payload === undefined) return known;
       const payload = bytes.subarray(setup.payload.offset, setup.payload.offset + setup.payload.length);
       known = { ...known, compression: compressionOf(payload) };
-      return { ...known, ...inside(await unpackPayload(payload)) };
+      return { ...known, ...(await insidePayload(payload, whole)) };
     }
     if (compressionOf(bytes) === "gzip") {
       known = { ...unknown, compression: "gzip" };
@@ -78,8 +83,40 @@ export async function inspectKernel(bytes: Uint8Array): Promise<Kernel> {
   return known;
 }
 
-function inside(bytes: Uint8Array): Pick<Kernel, "elf" | "notes" | "arch" | "pv" | "pvh"> {
-  const elf = parseElf(bytes);
+type Inside = Pick<Kernel, "elf" | "notes" | "arch" | "pv" | "pvh">;
+
+/** Where an ELF file keeps its header and, of all kernels, the table of its segments. Bytes. */
+const ELF_HEAD = 16 << 10;
+
+/** Unpacks no further than the notes, which linkers put behind code and constants, a third of the way into a kernel. */
+async function insidePayload(payload: Uint8Array, whole: boolean): Promise<Inside> {
+  if (!whole) {
+    const head = await unpackPayload(payload, ELF_HEAD);
+    const enough = endOfNotes(head.bytes);
+    if (enough !== undefined && enough <= head.size) {
+      const { bytes, size } = enough <= head.bytes.length ? head : await unpackPayload(payload, enough);
+      const found = inside(bytes, size);
+      // Where segments hold no note of Xen's, sections are asked, and their table is at the very end.
+      if (found.notes?.source === "PT_NOTE") return found;
+    }
+  }
+  const { bytes } = await unpackPayload(payload);
+  return inside(bytes);
+}
+
+/** Byte after the last segment of notes; undefined when the head alone does not tell. */
+function endOfNotes(head: Uint8Array): number | undefined {
+  try {
+    const notes = parseElf(head).segments.filter(({ type }) => type === PT_NOTE);
+    return notes.length === 0 ? undefined : Math.max(...notes.map(({ offset, filesz }) => offset + filesz));
+  } catch (error) {
+    if (!isImageError(error)) throw error;
+    return undefined;
+  }
+}
+
+function inside(bytes: Uint8Array, size = bytes.length): Inside {
+  const elf = parseElf(bytes, size);
   const notes = readXenNotes(elf);
   return { elf, notes, arch: archOf(elf), pv: judgePv(elf, notes).ok, pvh: judgePvh(elf, notes).ok };
 }

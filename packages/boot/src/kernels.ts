@@ -4,7 +4,7 @@ import { isElf } from "./elf.js";
 import { KERNEL_ARCH, KERNEL_NOT_PV, KERNEL_NOT_PVH, KERNEL_REFUSED, KERNEL_UNPACKABLE } from "./findings.js";
 import type { GuestView } from "./guest.js";
 import { type Arch, judgeGrubPv, judgePv, judgePvh } from "./judge.js";
-import { inspectKernel, type Kernel } from "./kernel.js";
+import { type InspectOptions, inspectKernel, type Kernel } from "./kernel.js";
 import { type Compression, compressionOf } from "./payload.js";
 import { readPe } from "./pe.js";
 
@@ -27,8 +27,11 @@ export class Kernels {
   readonly #view: GuestView;
   readonly #known = new Map<string, Promise<KernelFile | ImageError>>();
 
-  constructor(view: GuestView) {
+  readonly #options: InspectOptions;
+
+  constructor(view: GuestView, options: InspectOptions = {}) {
     this.#view = view;
+    this.#options = options;
   }
 
   /** The file, or why it could not be read here. */
@@ -51,7 +54,7 @@ export class Kernels {
         });
       }
       const bytes = (await this.#view.readRange(device, path, 0, size)) ?? head;
-      return { bytes, size, kernel: await inspectKernel(bytes) };
+      return { bytes, size, kernel: await inspectKernel(bytes, this.#options) };
     } catch (error) {
       if (!isImageError(error) || error.code === "aborted") throw error;
       return error;
@@ -101,7 +104,8 @@ export function grubPvLoads({ bytes, kernel }: KernelFile, arch: Arch): LoadAnsw
   }
   const judged = judgeGrubPv(kernel.elf, kernel.notes, arch);
   if (judged.ok) return taken;
-  return refused(judged.reason, judged.reason.startsWith("incompatible") ? KERNEL_ARCH : KERNEL_NOT_PV);
+  if (judged.reason.startsWith("incompatible")) return refused(judged.reason, KERNEL_ARCH);
+  return refused(judged.reason, judged.reason.startsWith("premature") ? KERNEL_REFUSED : KERNEL_NOT_PV);
 }
 
 const MULTIBOOT_MAGIC = 0x1bad_b002;

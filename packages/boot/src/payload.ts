@@ -37,13 +37,22 @@ export function compressionOf(bytes: Uint8Array, at = 0): Compression | undefine
  */
 export const MAX_KERNEL_BYTES = 160 << 20;
 
+/** A payload, unpacked. */
+export interface Unpacked {
+  /** From its start; of what is larger, no less than was asked for. */
+  readonly bytes: Uint8Array;
+  /** Bytes that it unpacks to; where it was not unpacked to its end, as many as it claims. */
+  readonly size: number;
+}
+
 /**
- * Unpacks the payload of a bzImage.
+ * Unpacks the payload of a bzImage. The stream's structure is checked to its end, whatever `enough` says.
  *
+ * @param enough Bytes from the start that are needed; all unless given.
  * @throws ImageError `unsupported` when it is not compressed by anything known; `limit` when it is larger than
  *   `MAX_KERNEL_BYTES`; what the decoders throw.
  */
-export async function unpackPayload(payload: Uint8Array): Promise<Uint8Array> {
+export async function unpackPayload(payload: Uint8Array, enough?: number): Promise<Unpacked> {
   const compression = compressionOf(payload);
   if (compression === undefined) {
     throw new ImageError("unsupported", "the payload is not compressed by anything known", { format: "bzimage" });
@@ -58,7 +67,9 @@ export async function unpackPayload(payload: Uint8Array): Promise<Uint8Array> {
     });
   }
   const stream = compression === "gzip" ? payload : payload.subarray(0, payload.length - 4);
-  return inlineDecompressor.decode(CODECS[compression], stream, { max: size }, { trailing: "ignore" });
+  const options = { trailing: "ignore", enough } as const;
+  const bytes = await inlineDecompressor.decode(CODECS[compression], stream, { max: size }, options);
+  return { bytes, size: bytes.length === enough ? size : bytes.length };
 }
 
 /** Unpacks a file that is compressed as a whole, within the same bound. */

@@ -1,7 +1,6 @@
-import { legacyMenu, legacyPlan, parseLegacy } from "@guestprobe/grub/legacy";
-import { parseSyslinux, syslinuxDefault, syslinuxPlan } from "@guestprobe/grub/syslinux";
 import type { GuestView, GuestVolume } from "./guest.js";
-import { PYGRUB_CONFIG_BYTES, parsePygrubGrub2 } from "./pygrub-config.js";
+import { PYGRUB_CONFIG_BYTES, parsePygrubGrub2, parsePygrubLegacy } from "./pygrub-config.js";
+import { parsePygrubExtlinux } from "./pygrub-extlinux.js";
 import type { Attempt } from "./verdict-types.js";
 
 /** What pygrub takes out of a guest. */
@@ -10,7 +9,7 @@ export interface PygrubPlan {
   readonly config: string;
   readonly title: string;
   readonly index: number;
-  readonly line: number | undefined;
+  readonly line: number;
   readonly kernel: string;
   readonly initrd: string | undefined;
   readonly args: string;
@@ -77,7 +76,7 @@ export async function runPygrub(view: GuestView, entry: string | undefined): Pro
       note(volume.device, "", false, "no configuration");
       continue;
     }
-    const plan = await planOf(volume, found, entry);
+    const plan = planOf(volume, found, entry);
     if ("fault" in plan) {
       note(volume.device, found.path, false, plan.fault, plan.line);
       continue;
@@ -102,57 +101,24 @@ async function firstConfig(volume: GuestVolume): Promise<Found | undefined> {
   return undefined;
 }
 
-const withoutDevice = (path: string): string => path.replace(/^\([^)]*\)/, "");
+const PARSERS = {
+  grub2: parsePygrubGrub2,
+  legacy: parsePygrubLegacy,
+  extlinux: parsePygrubExtlinux,
+} as const;
 
-async function planOf(
+function planOf(
   volume: GuestVolume,
   { kind, path, bytes }: Found,
   entry: string | undefined,
-): Promise<PygrubPlan | { readonly fault: string; readonly line: number }> {
-  const nothing = { fault: "no entry with a kernel", line: 0 };
-  const place = { device: volume.device, config: path };
-  if (kind === "grub2") {
-    const config = parsePygrubGrub2(bytes);
-    if ("fault" in config) return config;
-    const index = pick(config.entries, entry, config.default);
-    const found = config.entries[index];
-    if (found?.kernel === undefined) return nothing;
-    const { title, line, kernel, initrd, args } = found;
-    return { ...place, title, index, line, kernel, initrd, args };
-  }
-  if (kind === "legacy") {
-    const config = parseLegacy(path, bytes);
-    const index = pick(config.entries, entry, legacyMenu(config).default.path[0] ?? 0);
-    const plan = legacyPlan(config, index);
-    if (plan?.kernel === undefined) return nothing;
-    const initrd = plan.initrds[0];
-    return {
-      ...place,
-      title: plan.title,
-      index,
-      line: plan.kernel.at.line,
-      kernel: withoutDevice(plan.kernel.path),
-      initrd: initrd === undefined ? undefined : withoutDevice(initrd.path),
-      args: plan.cmdline ?? "",
-    };
-  }
-  const config = await parseSyslinux(path, bytes, { read: async () => undefined });
-  const index = pick(
-    config.entries.map(({ label }) => ({ title: label })),
-    entry,
-    Math.max(syslinuxDefault(config), 0),
-  );
-  const plan = syslinuxPlan(config, index);
-  if (plan?.kernel === undefined) return nothing;
-  return {
-    ...place,
-    title: plan.title,
-    index,
-    line: plan.kernel.at.line,
-    kernel: plan.kernel.path,
-    initrd: plan.initrds[0]?.path,
-    args: plan.cmdline ?? "",
-  };
+): PygrubPlan | { readonly fault: string; readonly line: number } {
+  const config = PARSERS[kind](bytes);
+  if ("fault" in config) return config;
+  const index = pick(config.entries, entry, config.default);
+  const found = config.entries[index];
+  if (found?.kernel === undefined) return { fault: "no entry with a kernel", line: 0 };
+  const { title, line, kernel, initrd, args } = found;
+  return { device: volume.device, config: path, title, index, line, kernel, initrd, args };
 }
 
 /** An entry by number or exact title, as `--entry` takes it. */

@@ -38,22 +38,17 @@ export function resolveReference(spec: string, volumes: readonly GuestVolume[]):
       return whole === name && number !== "" && /[0-9]+$/.exec(part)?.[0] === number;
     });
   }
-  const mapped = /^\/dev\/mapper\/(.+)$/.exec(value)?.[1] ?? lvmName(value);
-  if (mapped !== undefined) {
-    const device = volumes.find((volume) => volume.device === `lvm/${mapped}`)?.device;
-    // Volumes above others (LVM, LUKS, md) are known only where they were put together.
-    const here = volumes.some((volume) => volume.device.startsWith("lvm/"));
-    return { spec, device, known: device !== undefined || here };
+  const named = volumes.find(({ linuxNames }) => linuxNames?.includes(value) ?? false);
+  if (named !== undefined) return { spec, device: named.device, known: true };
+  // Where groups were put together, a name that none has is nobody's. LUKS is behind other names; arrays get any number.
+  if (LVM_NODE.test(value)) {
+    return { spec, device: undefined, known: volumes.some(({ device }) => device.startsWith("lvm/")) };
   }
   return { spec, device: undefined, known: false };
 }
 
-/** "/dev/VG/LV" as device-mapper names it: dashes inside names doubled. */
-function lvmName(spec: string): string | undefined {
-  const match = /^\/dev\/([^/]+)\/([^/]+)$/.exec(spec);
-  if (match === null || match[1] === "disk" || match[1] === "md") return undefined;
-  return `${match[1]!.replaceAll("-", "--")}-${match[2]!.replaceAll("-", "--")}`;
-}
+/** "/dev/mapper/vg-lv", "/dev/vg/lv". */
+const LVM_NODE = /^\/dev\/(mapper\/[^/]+|(?!disk\/|md\/)[^/]+\/[^/]+)$/;
 
 /** Lines of an fstab that Linux would wait for. fstab(5). */
 export function fstabSpecs(bytes: Uint8Array): { readonly spec: string; readonly line: number }[] {

@@ -187,6 +187,24 @@ describe("bzImage", () => {
     expect(await inspectKernel(gzipSync(elf))).toMatchObject({ kind: "gzip-elf", compression: "gzip", pv: true });
   });
 
+  test("a segment that goes on past the end of the file is no kernel to GRUB", async () => {
+    const elf = makeElf({ notes: LINUX_NOTES });
+    const sound = parseElf(elf);
+    expect(judgeGrubPv(sound, readXenNotes(sound), "x86_64").ok).toBe(true);
+    // p_filesz of the first segment.
+    new DataView(elf.buffer).setBigUint64(64 + 32, BigInt(elf.length), true);
+    const cut = parseElf(elf);
+    expect(judgeGrubPv(cut, readXenNotes(cut), "x86_64")).toEqual({ ok: false, reason: "premature end of file" });
+    // What is not at hand is not missing.
+    const head = parseElf(elf, elf.length * 2);
+    expect(judgeGrubPv(head, readXenNotes(head), "x86_64").ok).toBe(true);
+  });
+
+  test("notes in sections alone are found too, at the end of the payload", async () => {
+    const payload = gzipSync(makeElf({ notes: LINUX_NOTES, notesIn: "section" }));
+    expect(await inspectKernel(makeBzImage({ payload }))).toMatchObject({ pv: true, notes: { source: "SHT_NOTE" } });
+  });
+
   test("a payload that claims too much is not unpacked", async () => {
     const kernel = await inspectKernel(makeBzImage({ payload: fakePayload(ZSTD_MAGIC, 0xffff_ffff) }));
     expect(kernel).toMatchObject({ kind: "bzImage", compression: "zstd", pv: undefined });

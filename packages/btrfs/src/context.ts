@@ -1,8 +1,8 @@
 import type { Report } from "@guestprobe/block";
+import type { Decompressor } from "@guestprobe/codec";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import type { Checksum } from "./checksum.js";
 import type { Decompress } from "./decompress.js";
-import type { Compression } from "./file-extent.js";
 import type { LruCache } from "./lru.js";
 import type { Subvolumes } from "./subvolume.js";
 import type { Superblock } from "./superblock.js";
@@ -21,6 +21,12 @@ export interface Context {
   readonly verify: boolean;
   /** Decoded extents by their place on the disk. */
   readonly decoded: LruCache<string, Uint8Array>;
-  readonly decompressors: Map<Compression, Decompress>;
+  /** Those that are being decoded, so that nobody starts on them again. */
+  readonly decoding: Map<string, Promise<Uint8Array>>;
+  /** Most bytes to decode ahead of a reader that goes on in sequence. */
+  readonly ahead: number;
+  readonly decompressor: Decompressor;
+  /** By compression, and by whether they are for large files. */
+  readonly decompressors: Map<string, Decompress>;
   readonly report: Report | undefined;
 }

@@ -1,25 +1,38 @@
 import { ImageError, isImageError } from "@guestprobe/block";
-import { type Decode, loadDecoder } from "@guestprobe/codec";
+import { type Decode, type Decompressor, loadDecoder } from "@guestprobe/codec";
 import type { Compression } from "./file-extent.js";
 import { corrupt } from "./place.js";
 
 /** Decodes one compressed extent to exactly `size` bytes; what the stream leaves out is zeros. */
-export type Decompress = (data: Uint8Array, size: number) => Uint8Array;
+export type Decompress = (data: Uint8Array, size: number) => Promise<Uint8Array>;
 
-/** Loads what decodes `compression`. */
-export async function loadDecompressor(compression: Compression, sectorsize: number): Promise<Decompress> {
+/** Loads what decodes `compression`: zlib and zstd wherever `decompressor` does, LZO's small segments right here. */
+export async function loadDecompressor(
+  compression: Compression,
+  sectorsize: number,
+  decompressor: Decompressor,
+): Promise<Decompress> {
   if (compression === "lzo") {
     const decode = await loadDecoder("lzo1x");
-    return (data, size) => bounded(() => decodeLzo(decode, data, size, sectorsize), "lzo", size, sectorsize);
+    return (data, size) => bounded(async () => decodeLzo(decode, data, size, sectorsize), "lzo", size, sectorsize);
   }
-  const decode = await loadDecoder(compression);
   // The extent is padded to a sector; and the stream ends at the end of the file, which need not fill its last sector.
   return (data, size) =>
-    bounded(() => decode(data, { max: size }, { trailing: "ignore" }), compression, size, sectorsize);
+    bounded(
+      () => decompressor.decode(compression, data, { max: size }, { trailing: "ignore" }),
+      compression,
+      size,
+      sectorsize,
+    );
 }
 
 /** Pads to `size`; and says what the decoder met in terms of the extent. */
-function bounded(decode: () => Uint8Array, compression: Compression, size: number, sectorsize: number): Uint8Array {
+async function bounded(
+  decode: () => Promise<Uint8Array>,
+  compression: Compression,
+  size: number,
+  sectorsize: number,
+): Promise<Uint8Array> {
   const wrong = (reason: string, cause?: unknown) =>
     new ImageError("corrupt", `${compression} data of an extent: ${reason}`, {
       format: "btrfs",
@@ -28,7 +41,7 @@ function bounded(decode: () => Uint8Array, compression: Compression, size: numbe
     });
   let decoded: Uint8Array;
   try {
-    decoded = decode();
+    decoded = await decode();
   } catch (error) {
     if (!isImageError(error) || error.code === "unsupported") throw error;
     throw wrong(error.reason, error);

@@ -1,7 +1,8 @@
 import { alignDown, alignUp, finding, type ImageError } from "@guestprobe/block";
+import { inlineDecompressor } from "@guestprobe/codec";
 import type { Extent } from "@guestprobe/vfs";
 import type { Context } from "./context.js";
-import { loadDecompressor } from "./decompress.js";
+import { type Decompress, loadDecompressor } from "./decompress.js";
 import {
   type Compression,
   decodeFileExtent,
@@ -19,6 +20,9 @@ import { placeOf } from "./super-copies.js";
 import type { TreeRoot } from "./superblock.js";
 import { readVerified } from "./verify.js";
 import type { Location, Volume } from "./volume.js";
+
+/** Files of this many bytes are decoded wherever the caller said; to start threads for less costs more than it saves. */
+const LARGE = 1 << 20;
 
 /** The content of one inode. */
 export interface FileContent {
@@ -110,8 +114,8 @@ async function readExtent(
 ): Promise<Uint8Array> {
   if (extent.kind === "inline") {
     if (extent.compression === undefined) return extent.bytes.subarray(from, from + length);
-    const decompress = await decompressor(context, extent.compression);
-    return decompress(extent.bytes, extent.length).subarray(from, from + length);
+    const decompress = await decompressor(context, extent.compression, false);
+    return (await decompress(extent.bytes, extent.length)).subarray(from, from + length);
   }
   if (extent.kind === "data") return readStored(context, file, extent.address + from, length, signal);
   const decoded = await decodedExtent(context, file, extent, signal);
@@ -126,20 +130,45 @@ async function decodedExtent(
 ): Promise<Uint8Array> {
   const { address, diskLength, ramBytes, compression } = extent;
   const key = `${address}:${diskLength}:${ramBytes}:${compression}`;
-  const known = context.decoded.get(key);
+  const known = context.decoded.get(key) ?? (await context.decoding.get(key)?.catch(() => undefined));
   if (known !== undefined) return known;
-  const stored = await readStored(context, file, address, diskLength, signal);
-  const decompress = await decompressor(context, compression);
-  const decoded = decompress(stored, ramBytes);
-  context.decoded.set(key, decoded, decoded.length);
-  return decoded;
+  const run = async (): Promise<Uint8Array> => {
+    const stored = await readStored(context, file, address, diskLength, signal);
+    const decompress = await decompressor(context, compression, file.size >= LARGE);
+    const decoded = await decompress(stored, ramBytes);
+    context.decoded.set(key, decoded, decoded.length);
+    return decoded;
+  };
+  const decoding = run();
+  context.decoding.set(key, decoding);
+  try {
+    return await decoding;
+  } finally {
+    if (context.decoding.get(key) === decoding) context.decoding.delete(key);
+  }
 }
 
-async function decompressor(context: Context, compression: Compression) {
-  let decompress = context.decompressors.get(compression);
+/** Starts decoding what a reader that goes on from byte `offset` will want next; failures wait until it asks. */
+export function decodeAhead(context: Context, file: FileContent, offset: number): void {
+  const to = Math.min(file.size, offset + context.ahead);
+  if (offset >= to || file.size < LARGE) return;
+  const run = async (): Promise<void> => {
+    for await (const batch of fileExtents(context, file, offset, to, undefined)) {
+      for (const extent of batch) {
+        if (extent.kind === "encoded") decodedExtent(context, file, extent, undefined).catch(() => {});
+      }
+    }
+  };
+  run().catch(() => {});
+}
+
+async function decompressor(context: Context, compression: Compression, isLarge: boolean): Promise<Decompress> {
+  const key = `${compression}:${isLarge}`;
+  let decompress = context.decompressors.get(key);
   if (decompress === undefined) {
-    decompress = await loadDecompressor(compression, context.superblock.sectorsize);
-    context.decompressors.set(compression, decompress);
+    const where = isLarge ? context.decompressor : inlineDecompressor;
+    decompress = await loadDecompressor(compression, context.superblock.sectorsize, where);
+    context.decompressors.set(key, decompress);
   }
   return decompress;
 }

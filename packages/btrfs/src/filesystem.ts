@@ -1,4 +1,5 @@
 import { type BlockDevice, featureNames, finding, formatUuid, ImageError, throwIfAborted } from "@guestprobe/block";
+import { type Decompressor, inlineDecompressor } from "@guestprobe/codec";
 import { type FileSystem, type Inode, type OpenOptions, resolve } from "@guestprobe/vfs";
 import {
   type BtrfsDevice,
@@ -46,6 +47,8 @@ export interface BtrfsFileSystem extends FileSystem {
 
 /** Bytes of nodes and of decoded extents that are kept, half each. */
 const CACHE_BUDGET = 16 << 20;
+/** Bytes decoded ahead of a reader that goes on in sequence. */
+const AHEAD = 2 << 20;
 
 class BtrfsView implements BtrfsFileSystem {
   readonly kind = "btrfs";
@@ -126,8 +129,12 @@ async function selectSubvolume(
   return view;
 }
 
-/** Opens btrfs: what `btrfs.open` does. */
-export async function openBtrfs(device: BlockDevice, options: OpenOptions = {}): Promise<BtrfsFileSystem> {
+/** Opens btrfs: what `btrfs.open` does, with compressed extents decoded by `decompressor`. */
+export async function openBtrfs(
+  device: BlockDevice,
+  options: OpenOptions = {},
+  decompressor: Decompressor = inlineDecompressor,
+): Promise<BtrfsFileSystem> {
   const { report, signal, checksums = "report", cacheBudget = CACHE_BUDGET } = options;
   throwIfAborted(signal);
   const { superblock, members, fsids } = await findMembers(device, options);
@@ -171,6 +178,10 @@ export async function openBtrfs(device: BlockDevice, options: OpenOptions = {}):
     policy: checksums,
     verify: options.verify ?? false,
     decoded: new LruCache(budget),
+    decoding: new Map(),
+    // On the one thread, ahead is only earlier.
+    ahead: decompressor === inlineDecompressor ? 0 : Math.min(AHEAD, budget / 2),
+    decompressor,
     decompressors: new Map(),
     report,
   };

@@ -15,5 +15,5 @@ export {
   BTRFS_METADUMP,
   BTRFS_SUPER_COPY,
 } from "./findings.js";
-export { btrfs, isBtrfs } from "./format.js";
+export { type BtrfsOptions, btrfs, btrfsWith, isBtrfs } from "./format.js";
 export type { Subvolume } from "./subvolume.js";

@@ -2,7 +2,7 @@ import { equalBytes, ImageError, throwIfAborted } from "@guestprobe/block";
 import { clampRead, type Dirent, type Extent, type Inode, type Stat, type Xattr } from "@guestprobe/vfs";
 import type { Context } from "./context.js";
 import { type DirItem, decodeDirItems, nameHash } from "./dir-item.js";
-import { deviceExtents, type FileContent, fileExtents, readContent } from "./file-data.js";
+import { decodeAhead, deviceExtents, type FileContent, fileExtents, readContent } from "./file-data.js";
 import { decodeInodeItem, type InodeItem } from "./inode-item.js";
 import { type Key, MAX_OFFSET, makeKey, objectidOf } from "./key.js";
 import { DIR_INDEX_KEY, DIR_ITEM_KEY, INODE_ITEM_KEY, ROOT_ITEM_KEY, XATTR_ITEM_KEY } from "./layout.js";
@@ -51,6 +51,8 @@ class BtrfsInode implements Inode {
   readonly #context: Context;
   readonly #subvolume: RootItem;
   readonly #content: FileContent;
+  /** Where the last read ended, to know a reader that goes on. */
+  #next = 0;
 
   constructor(context: Context, subvolume: RootItem, item: InodeItem, offset: number | undefined) {
     this.stat = item.stat;
@@ -152,7 +154,13 @@ class BtrfsInode implements Inode {
     if (type !== "file") throw this.#error("invalid-argument", `inode ${ino} is a ${type}, without content to read`);
     const count = clampRead(size, offset, length);
     throwIfAborted(signal);
-    return count === 0 ? new Uint8Array(0) : readContent(this.#context, this.#content, offset, count, signal);
+    if (count === 0) return new Uint8Array(0);
+    const isSequential = offset === this.#next && offset > 0;
+    this.#next = offset + count;
+    const data = readContent(this.#context, this.#content, offset, count, signal);
+    // Asked for after what is wanted now, and while that is on its way.
+    if (isSequential) decodeAhead(this.#context, this.#content, offset + count);
+    return data;
   }
 
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[]> {

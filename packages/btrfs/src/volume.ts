@@ -1,7 +1,6 @@
-import { type BlockDevice, equalBytes, ImageError, isImageError } from "@guestprobe/block";
+import { type BlockDevice, equalBytes, ImageError, isImageError, rebuildStripe } from "@guestprobe/block";
 import { type Chunk, mapPiece, type Piece, type Stripe, type Target } from "./chunk.js";
 import { ChunkMap } from "./chunk-map.js";
-import { rebuildStripe } from "./raid6.js";
 
 /** A device that was given, and which of the volume's it is. */
 export interface Member {

@@ -18,20 +18,23 @@ export function bootView(guest: Guest, options: Options, out: Output): GuestView
   let known: Promise<readonly GuestVolume[]> | undefined;
   const list = async (): Promise<readonly GuestVolume[]> => {
     const found: GuestVolume[] = [];
-    for (const device of await session.devices()) {
+    for (const device of [...(await session.devices()), ...(await session.hiddenDevices())]) {
       const { fs, uuid, label, obstacle, error } = await session.volume(device);
-      const partition = guest.volumes.find((volume) => volume.device === device.name)?.partition;
+      const volume = guest.volumes.find((candidate) => candidate.device === device.name);
+      const { disk, partition } = volume ?? {};
       found.push({
         device: device.name,
+        linuxNames:
+          disk !== undefined && "volume" in disk && partition === undefined ? disk.volume.linuxNames : undefined,
         fs: fs?.kind,
         features: fs?.features ?? [],
         uuid: fs?.uuid ?? uuid,
         label: decodeTextStrict(fs?.label ?? label ?? new Uint8Array()),
         partUuid: partition?.uuid,
         dirty: out.log.findings.some((each) => each.device === device.name && DIRTY.has(each.code)),
-        hidden: obstacle?.reason,
+        hidden: "obstacle" in device ? device.obstacle.reason : obstacle?.reason,
         error,
-        read: async (path) => (fs === undefined ? undefined : readSmall(fs, path)),
+        read: async (path) => (fs === undefined ? undefined : readSmall(fs, path, guest.signal)),
       });
     }
     return found;
@@ -47,9 +50,9 @@ export function bootView(guest: Guest, options: Options, out: Output): GuestView
   };
 }
 
-async function readSmall(fs: FileSystem, path: string): Promise<Uint8Array | undefined> {
+async function readSmall(fs: FileSystem, path: string, signal: AbortSignal): Promise<Uint8Array | undefined> {
   try {
-    const found = await resolve(fs, encodeText(path), { policy: LINUX_WALK });
+    const found = await resolve(fs, encodeText(path), { policy: LINUX_WALK, signal });
     if (found?.inode.stat.type !== "file") return undefined;
     return await found.inode.read(0, Math.min(found.inode.stat.size, MAX_FILE));
   } catch (error) {

@@ -1,8 +1,28 @@
-import { btrfs } from "@guestprobe/btrfs";
+import { btrfsWith } from "@guestprobe/btrfs";
+import type { Decompressor } from "@guestprobe/codec";
 import { ext } from "@guestprobe/ext";
-import { squashfs } from "@guestprobe/squashfs";
+import { fat } from "@guestprobe/fat";
+import { iso9660 } from "@guestprobe/iso9660";
+import { squashfsWith } from "@guestprobe/squashfs";
 import type { FileSystemFormat } from "@guestprobe/vfs";
 import { xfs } from "@guestprobe/xfs";
 
+let pool: Promise<Decompressor> | undefined;
+
+/** The threads of this process that decompress, started for the first large file that needs them. */
+const decompressor: Decompressor = {
+  async decode(...request) {
+    pool ??= import("@guestprobe/codec/node").then(({ workerDecompressor }) => workerDecompressor());
+    return (await pool).decode(...request);
+  },
+};
+
 /** The file systems that the command reads. */
-export const FORMATS: readonly FileSystemFormat[] = [ext, xfs, btrfs, squashfs];
+export const FORMATS: readonly FileSystemFormat[] = [
+  ext,
+  xfs,
+  btrfsWith({ decompressor }),
+  squashfsWith({ decompressor }),
+  fat,
+  iso9660,
+];

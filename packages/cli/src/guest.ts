@@ -9,23 +9,18 @@ import {
 } from "@guestprobe/block";
 import { type FileDevice, openFile } from "@guestprobe/block/node";
 import { isBtrfs } from "@guestprobe/btrfs";
-import { GrubSearch, type GrubVersion } from "@guestprobe/grub";
+import { escapeDiskName, GrubSearch, type GrubVersion, grubMapped } from "@guestprobe/grub";
 import type { DiskImage } from "@guestprobe/image";
 import { type Partition, type Partitions, readPartitions } from "@guestprobe/partition";
-import {
-  type ChecksumPolicy,
-  type FileSystem,
-  type Inode,
-  LINUX_WALK,
-  openFileSystem,
-  type ResolveOptions,
-} from "@guestprobe/vfs";
+import { type ChecksumPolicy, type FileSystem, type Inode, openFileSystem, type ResolveOptions } from "@guestprobe/vfs";
 import { nameDisks } from "./disk-names.js";
 import { UsageError } from "./exit.js";
 import { FORMATS } from "./formats.js";
 import type { Limits, Watch } from "./limits.js";
+import { type MappedDisk, type MappedDisks, openMapped } from "./mapped.js";
 import { imageOptions, openHostImage } from "./open-image.js";
 import { imageErrorOnly, type Output } from "./output/output.js";
+import { partitionDevice } from "./partition-name.js";
 import { findPlace } from "./place.js";
 import type { Options } from "./verbs.js";
 import { disksOf, readXlGuest } from "./xl.js";
@@ -50,7 +45,8 @@ export interface Volume {
   /** GRUB's name of it, without parentheses: "xen/xvda,msdos1". */
   readonly device: string;
   readonly block: BlockDevice;
-  readonly disk: Disk;
+  /** What it is, or lies in: a disk of the guest, or a volume that was put together from its disks. */
+  readonly disk: Disk | MappedDisk;
   /** Undefined for a whole disk. */
   readonly partition: Partition | undefined;
   /** Bytes from the start of the disk. */
@@ -67,9 +63,14 @@ export interface Place {
 }
 
 /** The disks of one guest, opened together. */
-export interface Guest {
+export interface Guest extends MappedDisks {
+  /** Ends the work when a limit of the run is reached. */
+  readonly signal: AbortSignal;
   readonly disks: readonly Disk[];
-  /** In the order of the command line: each disk, then its partitions by number. */
+  /**
+   * In the order of the command line: each disk, then its partitions by number; behind them logical volumes and arrays in
+   * the same way.
+   */
   readonly volumes: readonly Volume[];
   /** The file system of a volume; undefined where there is none or it cannot be opened, which is a finding. */
   fileSystem(volume: Volume): Promise<FileSystem | undefined>;
@@ -137,7 +138,7 @@ async function openDisks(wanted: readonly DiskToOpen[], options: Options, around
       files.push(file);
       realtime = cachedDevice(around.watch.guard(file));
     }
-    return makeGuest(disks, files, realtime, options, around);
+    return makeGuest(disks, await openMapped(disks, around.out), files, realtime, options, around);
   } catch (error) {
     await Promise.all(files.map((file) => file.close()));
     throw error;
@@ -177,21 +178,26 @@ async function openDisk(
 
 function makeGuest(
   disks: readonly Disk[],
+  { assembled, mapped }: MappedDisks,
   files: readonly FileDevice[],
   realtime: BlockDevice | undefined,
   options: Options,
   { out, watch }: Surroundings,
 ): Guest {
-  const volumes = disks.flatMap(volumesOf);
+  const volumes = [...disks, ...mapped].flatMap(volumesOf);
+  const inArrays = new Set(assembled.volumes.flatMap(({ kind, members }) => (kind === "md" ? members : [])));
   const opened = new Map<Volume, Promise<FileSystem | undefined>>();
   const failures = new Map<Volume, ImageError>();
 
-  const others = (volume: Volume): readonly Volume[] => volumes.filter((other) => other !== volume);
+  // What is part of an array would be seen twice.
+  const others = (volume: Volume): readonly Volume[] =>
+    volumes.filter((other) => other !== volume && !inArrays.has(other.device) && !assembled.taken.has(other.device));
   const openVolume = async (volume: Volume): Promise<FileSystem | undefined> => {
     const report: Report = (entry) => out.log.report({ ...entry, device: volume.device });
     try {
       return await openFileSystem(volume.block, FORMATS, {
         report,
+        signal: watch.signal,
         members: others(volume).map(({ block }) => block),
         ...(options.subvol === undefined ? {} : { subvol: options.subvol as string }),
         ...(realtime === undefined ? {} : { realtime }),
@@ -209,6 +215,8 @@ function makeGuest(
 
   const guest = {
     disks,
+    assembled,
+    mapped,
     volumes,
     fileSystem(volume: Volume): Promise<FileSystem | undefined> {
       const known = opened.get(volume) ?? openVolume(volume);
@@ -233,7 +241,9 @@ function makeGuest(
   };
   return {
     ...guest,
-    place: (path, walk) => findPlace(guest, path, { policy: LINUX_WALK, ...walk }, { out, watch }),
+    signal: watch.signal,
+    place: (path, walk) =>
+      findPlace(guest, path, { policy: watch.linuxWalk, signal: watch.signal, ...walk }, { out, watch }),
     async close() {
       await Promise.all(files.map((file) => file.close()));
     },
@@ -241,14 +251,16 @@ function makeGuest(
 }
 
 /** The whole disk and each of its partitions that has bytes. */
-function volumesOf(disk: Disk): Volume[] {
-  const whole: Volume = { device: disk.name, block: disk.device, disk, partition: undefined, start: 0 };
+function volumesOf(disk: Disk | MappedDisk): Volume[] {
+  const name = "volume" in disk ? disk.volume.name : disk.name;
+  const device = escapeDiskName(name);
+  const whole: Volume = { device, block: disk.device, disk, partition: undefined, start: 0 };
   const parts = disk.partitions.partitions.flatMap((partition): Volume[] =>
     partition.device === undefined
       ? []
       : [
           {
-            device: partitionDevice(disk.name, partition),
+            device: partitionDevice(name, partition),
             block: partition.device,
             disk,
             partition,
@@ -261,11 +273,16 @@ function volumesOf(disk: Disk): Volume[] {
 
 /** GRUB's search over these disks: what it remembers from one search to the next is in the object returned. */
 export function grubSearch(
-  guest: Pick<Guest, "disks" | "volumes" | "fileSystem" | "failure">,
+  guest: Pick<Guest, "disks" | "assembled" | "mapped" | "volumes" | "fileSystem" | "failure">,
   version?: GrubVersion,
 ): GrubSearch {
   const disks = guest.disks.map(({ name, device }) => ({ name, device }));
+  // The same volumes behind their caches.
+  const volumes = guest.mapped.map(({ volume, device }) => ({ ...volume, device }));
+  const mapped = grubMapped({ ...guest.assembled, volumes });
   return new GrubSearch(disks, {
+    mapped: mapped.disks,
+    hiddenMapped: mapped.hidden,
     ...(version === undefined ? {} : { version }),
     async openVolume(block, name, start) {
       const volume = guest.volumes.find((candidate) => name === candidate.device && start === candidate.start);
@@ -277,9 +294,4 @@ export function grubSearch(
       return fs;
     },
   });
-}
-
-/** GRUB's name of a partition: "xen/xvda,msdos1". */
-export function partitionDevice(disk: string, partition: Partition): string {
-  return `${disk},${partition.table === "gpt" ? "gpt" : "msdos"}${partition.number}`;
 }

@@ -4,11 +4,13 @@ import { type FileSystem, type Resolved, type ResolveOptions, resolve } from "@g
 import { UsageError } from "./exit.js";
 import type { Disk, Place, Volume } from "./guest.js";
 import type { Watch } from "./limits.js";
+import type { MappedDisk } from "./mapped.js";
 import { unescapeGuestText } from "./output/escape.js";
 import { imageErrorOnly, type Output } from "./output/output.js";
 
 export interface Volumes {
   readonly disks: readonly Disk[];
+  readonly mapped: readonly MappedDisk[];
   readonly volumes: readonly Volume[];
   /** In the order in which GRUB's `search` would visit them. */
   searchOrder(): Promise<readonly Volume[]>;
@@ -96,18 +98,23 @@ async function findOnAny(
 }
 
 /**
- * The volume of a device name: GRUB's own, or `hd0`, `hd0,1`, `hd0,msdos1` for the disks in their order.
+ * The volume of a device name: GRUB's own, or `hd0`, `hd0,1`, `hd0,msdos1` for the disks in their order; for logical volumes
+ * and arrays also GRUB's name by UUID.
  *
  * @throws UsageError naming the devices that are there.
  */
-export function findVolume({ disks, volumes }: Pick<Volumes, "disks" | "volumes">, text: string): Volume {
+export function findVolume(
+  { disks, mapped, volumes }: Pick<Volumes, "disks" | "mapped" | "volumes">,
+  text: string,
+): Volume {
   const name = parseDeviceName(text);
   const alias = name === undefined ? null : /^hd(\d+)$/.exec(name.disk);
   const byHandle = alias === null ? undefined : diskByHandle(disks, Number(alias[1]))?.name;
-  const disk = disks.find(
-    (candidate) =>
-      candidate.name === name?.disk || candidate.name === `xen/${name?.disk}` || candidate.name === byHandle,
-  );
+  const disk =
+    disks.find(
+      (candidate) =>
+        candidate.name === name?.disk || candidate.name === `xen/${name?.disk}` || candidate.name === byHandle,
+    ) ?? mapped.find(({ volume }) => [volume.name, ...volume.aliases].includes(name?.disk ?? ""));
   const parts = name?.partitions ?? [];
   const found = volumes.find((volume) => {
     if (volume.disk !== disk || parts.length > 1) return false;

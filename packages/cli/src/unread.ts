@@ -1,4 +1,5 @@
 import { isZero, readUpTo } from "@guestprobe/block";
+import { identify } from "@guestprobe/signature";
 import type { Guest, Volume } from "./guest.js";
 import { imageErrorOnly } from "./output/output.js";
 
@@ -24,12 +25,25 @@ export async function unreadVolumes(guest: Guest): Promise<UnreadVolume[]> {
       unread.push({ device: volume.device, reason: failure.message });
       continue;
     }
+    // What it is part of is asked by itself.
+    if (guest.assembled.taken.has(volume.device)) continue;
     // A disk with partitions holds no file system of its own, as a rule; if one is there, it was opened above.
     if (volume.partition === undefined && volume.disk.partitions.partitions.length > 0) continue;
     if (await holdsNothing(volume)) continue;
-    unread.push({ device: volume.device, reason: "its content is not recognised" });
+    unread.push({ device: volume.device, reason: await reasonOf(volume) });
+  }
+  for (const { devices, error } of guest.assembled.unread) {
+    unread.push(...devices.map((device) => ({ device, reason: error.message })));
   }
   return unread;
+}
+
+/** What kept it from being read: above all, a key that nobody here has. */
+async function reasonOf({ block }: Volume): Promise<string> {
+  const [found] = await identify(block);
+  if (found === undefined) return "its content is not recognised";
+  if (found.usage === "crypto") return `${found.title}: what it holds cannot be told without its key`;
+  return `${found.title}: no file system that this tool reads`;
 }
 
 async function holdsNothing({ block, partition }: Volume): Promise<boolean> {

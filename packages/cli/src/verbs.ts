@@ -38,6 +38,14 @@ export const COMMON_OPTIONS: readonly OptionSpec[] = [
   { flags: "--limit-memory <size>", description: "most memory, as 256M or 1G (default 1G)" },
   { flags: "--limit-time <time>", description: "most time, as 30s or 5m" },
   { flags: "--limit-entries <n>", description: "most files and directories visited (default 10000000)" },
+  { flags: "--limit-depth <n>", description: "most directories inside one another (default 4096)" },
+  { flags: "--limit-symlinks <n>", description: "most symbolic links followed to one file (default 40)" },
+  { flags: "--limit-decoded <size>", description: "most bytes that decoders make in all (default 1T)" },
+  { flags: "--limit-reads <size>", description: "most bytes read from the images" },
+  {
+    flags: "--sandbox",
+    description: "read in a process of its own that can open nothing but the images, and is ended at the limits",
+  },
 ];
 
 /** Options of every verb that opens images. */
@@ -268,10 +276,18 @@ export const VERBS: readonly Verb[] = [
     options: [
       { flags: "--file <path>", description: "the configuration, instead of the first that is found" },
       { flags: "--entry <id>", description: "what this entry loads: an id, a title or a number, as 1>2 in submenus" },
+      {
+        flags: "-i, --interactive",
+        description: "walk the menu by the keyboard, edit commands, see what would be booted; nothing is changed",
+      },
       ...GRUB_OPTIONS,
       ...FS_OPTIONS,
     ],
-    examples: ["guestprobe menu guest.img", "guestprobe menu --file /boot/grub2/grub.cfg --json guest.img"],
+    examples: [
+      "guestprobe menu guest.img",
+      "guestprobe menu -i guest.img",
+      "guestprobe menu --file /boot/grub2/grub.cfg --json guest.img",
+    ],
     load: async () => (await import("./commands/menu.js")).menu,
   },
   {

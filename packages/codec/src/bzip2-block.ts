@@ -1,4 +1,3 @@
-import { ImageError } from "@guestprobe/block";
 import { corrupt } from "./bound.js";
 
 export const FORMAT = "bzip2";
@@ -46,15 +45,17 @@ interface Table {
   readonly symbols: Uint16Array;
 }
 
+/** What a block's header and its symbols say of the last column of its transform. */
+export interface BlockSymbols {
+  readonly count: number;
+  readonly origin: number;
+  readonly isRandomised: boolean;
+}
+
 /** Decodes one block up to the last column of its transform, with the links that undo it. */
-export function decodeBlockSymbols(
-  reader: SymbolReader,
-  out: Uint32Array,
-): { readonly count: number; readonly origin: number } {
+export function decodeBlockSymbols(reader: SymbolReader, out: Uint32Array): BlockSymbols {
   const start = reader.position;
-  if (reader.bits(1) === 1) {
-    throw new ImageError("unsupported", "randomised bzip2 block", { format: FORMAT, offset: start });
-  }
+  const isRandomised = reader.bits(1) === 1;
   const origin = reader.bits(24);
   const used = readUsedBytes(reader);
   const alphabet = used.length + 2;
@@ -106,7 +107,7 @@ export function decodeBlockSymbols(
   }
   if (origin >= count) throw corrupt(FORMAT, `origin ${origin} is outside the block of ${count} bytes`, start);
   link(out, count, counts);
-  return { count, origin };
+  return { count, origin, isRandomised };
 }
 
 /** The byte values that occur: a map of 16 ranges, then 16 bits for each range in use. */

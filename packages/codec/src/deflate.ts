@@ -1,6 +1,6 @@
-import { inflateSync } from "fflate";
 import { allocationFor, capacityOf, checkLength, corrupt, tooLong } from "./bound.js";
 import { isTooLarge, nodeOptions, nodeZlib, owned } from "./inflate.js";
+import { inflateRaw } from "./inflate-raw.js";
 import type { OutputBound } from "./types.js";
 
 const FORMAT = "deflate";
@@ -27,22 +27,11 @@ export function decodeDeflate(src: Uint8Array, bound: OutputBound): Uint8Array {
   return out;
 }
 
-/** The same without Node, by fflate. */
+/** The same without Node. */
 export function decodeDeflatePortable(src: Uint8Array, bound: OutputBound): Uint8Array {
   const capacity = capacityOf(bound, FORMAT);
-  // fflate hands the whole buffer back for an empty input.
-  if (src.length === 0) throw corrupt(FORMAT, "stream is empty", 0);
-  // One byte of room too many tells a stream that is too long from one that just fits.
-  const room = Math.min(capacity, src.length * 1032) + 1;
-  let out: Uint8Array;
-  try {
-    out = inflateSync(src, { out: new Uint8Array(room) });
-  } catch (cause) {
-    // fflate lets a RangeError of its own copying through where a stored block passes the buffer.
-    if (cause instanceof RangeError) throw tooLong(bound, FORMAT, 0);
-    throw corrupt(FORMAT, "stream is damaged or truncated", 0, { cause });
-  }
-  if (out.length > capacity) throw tooLong(bound, FORMAT, 0);
-  checkLength(out.length, bound, FORMAT);
-  return out;
+  const result = inflateRaw(FORMAT, src, 0, capacity, "exact" in bound);
+  if (result === undefined) throw tooLong(bound, FORMAT, 0);
+  checkLength(result.out.length, bound, FORMAT);
+  return result.out;
 }

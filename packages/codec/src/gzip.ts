@@ -1,7 +1,8 @@
 import { crc32, ImageError } from "@guestprobe/block";
 import { capacityOf, checkLength, corrupt, tooLong, trailingBytes } from "./bound.js";
 
-import { type Inflated, inflatePortable, isTooLarge, nodeOptions, nodeZlib, owned } from "./inflate.js";
+import { isTooLarge, nodeOptions, nodeZlib, owned } from "./inflate.js";
+import { type Inflated, inflateRaw } from "./inflate-raw.js";
 import type { DecodeOptions, OutputBound } from "./types.js";
 
 const FORMAT = "gzip";
@@ -14,7 +15,7 @@ export function decodeGzip(src: Uint8Array, bound: OutputBound, options: DecodeO
   return decodeMembers(src, bound, options, nodeZlib === undefined ? portable : native);
 }
 
-/** The same without Node: fflate inflates, and header, CRC-32 and sizes are checked here. */
+/** The same without Node. */
 export function decodeGzipPortable(src: Uint8Array, bound: OutputBound, options: DecodeOptions = {}): Uint8Array {
   return decodeMembers(src, bound, options, portable);
 }
@@ -87,7 +88,23 @@ const trailer = (out: Uint8Array): Uint8Array => {
   return bytes;
 };
 
-const portable: Member = (src, at, capacity) => inflatePortable(FORMAT, src, at, capacity, trailer, true);
+/** Verifies what must follow the member's data, which ends at byte `stored`. */
+function verified(src: Uint8Array, out: Uint8Array, stored: number): Inflated {
+  if (src.length - stored < 8) throw corrupt(FORMAT, "input ends inside the member trailer", stored);
+  const expected = trailer(out);
+  if (!expected.every((byte, i) => src[stored + i] === byte)) {
+    throw new ImageError("bad-checksum", "CRC-32 or size of the member does not match", {
+      format: FORMAT,
+      offset: stored,
+    });
+  }
+  return { out, end: stored + 8 };
+}
+
+const portable: Member = (src, at, capacity) => {
+  const result = inflateRaw(FORMAT, src, at, capacity, false);
+  return result && verified(src, result.out, result.end);
+};
 
 const native: Member = (src, at, capacity) => {
   let result: { buffer: Uint8Array; engine: { bytesWritten: number } };
@@ -99,15 +116,6 @@ const native: Member = (src, at, capacity) => {
     throw corrupt(FORMAT, "DEFLATE data is damaged or truncated", at, { cause });
   }
   const out = owned(result.buffer);
-  const stored = at + result.engine.bytesWritten;
   if (out.length > capacity) return undefined;
-  if (src.length - stored < 8) throw corrupt(FORMAT, "input ends inside the member trailer", stored);
-  const expected = trailer(out);
-  if (!expected.every((byte, i) => src[stored + i] === byte)) {
-    throw new ImageError("bad-checksum", "CRC-32 or size of the member does not match", {
-      format: FORMAT,
-      offset: stored,
-    });
-  }
-  return { out, end: stored + 8 };
+  return verified(src, out, at + result.engine.bytesWritten);
 };

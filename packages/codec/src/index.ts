@@ -1,4 +1,4 @@
-export { MAX_OUTPUT } from "./bound.js";
+export { MAX_OUTPUT, meterDecoders } from "./bound.js";
 export { decodeBzip2 } from "./bzip2.js";
 export { decodeDeflate, decodeDeflatePortable } from "./deflate.js";
 export { decodeGzip, decodeGzipPortable } from "./gzip.js";
@@ -10,4 +10,4 @@ export { CODEC_NAMES, type CodecName, inlineDecompressor, loadDecoder } from "./
 export type { Decode, DecodeOptions, Decompressor, OutputBound } from "./types.js";
 export { decodeXz } from "./xz/xz.js";
 export { decodeZlib, decodeZlibPortable } from "./zlib.js";
-export { loadZstd } from "./zstd.js";
+export { decodeZstd } from "./zstd.js";

@@ -1,12 +1,14 @@
 import { ImageError } from "@guestprobe/block";
-import { capacityOf, checkLength, corrupt, tooLong, trailingBytes, trimTo } from "./bound.js";
+import { capacityOf, checkLength, corrupt, tooLong, trailingBytes } from "./bound.js";
 import type { DecodeOptions, OutputBound } from "./types.js";
-import { LzmaDecoder, lzmaProperties } from "./xz/lzma-decoder.js";
+import { type LzmaDecoder, lzmaProperties, withLzmaDecoder } from "./xz/lzma-decoder.js";
 
 const FORMAT = "lzma";
 const HEADER = 13;
 /** The longest match: with this much room left, a symbol always fits. */
 const SYMBOL_MAX = 273;
+/** Output to make room for at first. */
+const FIRST_ROOM = 1024 * 1024;
 
 /**
  * An LZMA-alone file (.lzma, as squashfs and older kernels use it): properties, dictionary size, size, LZMA data. The
@@ -24,30 +26,34 @@ export function decodeLzmaAlone(src: Uint8Array, bound: OutputBound, options: De
   const size = lo === 0xffff_ffff && hi === 0xffff_ffff ? undefined : hi * 0x1_0000_0000 + lo;
   if (size !== undefined) checkLength(size, bound, FORMAT, 5);
 
+  const from = HEADER;
+  const end = src.length;
+  const pastSize = (ip: number): ImageError =>
+    size === undefined ? tooLong(bound, FORMAT, ip) : corrupt(FORMAT, "LZMA data goes on past its size", ip);
+  const dictionary = view.getUint32(1, true);
+  const { signal } = options;
+  return withLzmaDecoder({ format: FORMAT, src, from, end, dictionary, pastSize, signal }, (decoder) => {
+    decoder.setProperties(properties);
+    decoder.resetState();
+    decoder.startRange(from, end);
+    decodeAll(decoder, size, capacity, end);
+    if (!decoder.isFinished) {
+      throw new ImageError("corrupt", "LZMA data does not end cleanly", { format: FORMAT, offset: decoder.ip });
+    }
+    checkLength(decoder.op, bound, FORMAT, decoder.ip);
+    if (options.trailing !== "ignore" && decoder.ip < end) throw trailingBytes(FORMAT, decoder.ip, end);
+    return decoder.output.slice();
+  });
+}
+
+/** Decodes to the size, or to the end marker: what room is made for doubles as data really arrives. */
+function decodeAll(decoder: LzmaDecoder, size: number | undefined, capacity: number, end: number): void {
   const limit = size ?? capacity;
-  // A first guess at the output; it doubles as data really arrives, and never passes the limit.
-  const out = new Uint8Array(Math.min(limit, Math.max(0x1_0000, src.length * 8)));
-  const decoder = new LzmaDecoder(FORMAT, src, out, 0, view.getUint32(1, true), (ip) =>
-    size === undefined ? tooLong(bound, FORMAT, ip) : corrupt(FORMAT, "LZMA data goes on past its size", ip),
-  );
-  decoder.setProperties(properties);
-  decoder.resetState();
-  decoder.startRange(HEADER, src.length);
-  for (;;) {
-    const room = decoder.out.length;
+  for (let room = Math.min(limit, FIRST_ROOM); ; room = Math.min(limit, room * 2)) {
+    decoder.reserve(room);
     const soft = room === limit ? limit : room - SYMBOL_MAX;
-    const ended = decoder.run(soft, room, src.length, size === undefined);
-    if (ended || (room === limit && size !== undefined)) break;
-    if (room === limit) continue;
-    const larger = new Uint8Array(Math.min(limit, room * 2));
-    larger.set(decoder.out.subarray(0, decoder.op));
-    decoder.out = larger;
+    if (decoder.run(soft, room, end, size === undefined)) return;
+    if (room === limit && size !== undefined) break;
   }
-  if (size !== undefined && !decoder.isFinished) decoder.run(size, size, src.length, true);
-  if (!decoder.isFinished) {
-    throw new ImageError("corrupt", "LZMA data does not end cleanly", { format: FORMAT, offset: decoder.ip });
-  }
-  checkLength(decoder.op, bound, FORMAT, decoder.ip);
-  if (options.trailing !== "ignore" && decoder.ip < src.length) throw trailingBytes(FORMAT, decoder.ip, src.length);
-  return trimTo(decoder.out, decoder.op);
+  if (!decoder.isFinished) decoder.run(limit, limit, end, true);
 }

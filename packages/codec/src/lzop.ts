@@ -29,7 +29,8 @@ export function decodeLzop(src: Uint8Array, bound: OutputBound, options: DecodeO
   const header = readHeader(src);
   const blocks = walkBlocks(src, header.end, header.flags);
   checkLength(blocks.total, bound, FORMAT, header.end);
-  if (options.trailing !== "ignore" && blocks.end < src.length) throw trailingBytes(FORMAT, blocks.end, src.length);
+  // Zeros after the end are the padding of the medium to lzop, and anything else is not.
+  if (options.trailing !== "ignore" && !isZero(src, blocks.end)) throw trailingBytes(FORMAT, blocks.end, src.length);
   const out = new Uint8Array(allocationFor(bound, capacity, blocks.total));
   let op = 0;
   for (const { at, sums, from, stored, size } of blocks.list) {
@@ -46,6 +47,11 @@ export function decodeLzop(src: Uint8Array, bound: OutputBound, options: DecodeO
     op += size;
   }
   return trimTo(out, op);
+}
+
+function isZero(src: Uint8Array, from: number): boolean {
+  for (let p = from; p < src.length; p++) if (src[p] !== 0) return false;
+  return true;
 }
 
 interface BlockSum {

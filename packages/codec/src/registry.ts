@@ -4,7 +4,7 @@ import type { Decode, Decompressor } from "./types.js";
 const LOADERS = {
   zlib: async () => (await import("./zlib.js")).decodeZlib,
   gzip: async () => (await import("./gzip.js")).decodeGzip,
-  zstd: async () => (await import("./zstd.js")).loadZstd(),
+  zstd: async () => (await import("./zstd.js")).decodeZstd,
   lzo1x: async () => (await import("./lzo1x.js")).decodeLzo1x,
   lzop: async () => (await import("./lzop.js")).decodeLzop,
   lz4: async () => (await import("./lz4.js")).decodeLz4Block,
@@ -18,11 +18,7 @@ export type CodecName = keyof typeof LOADERS;
 
 export const CODEC_NAMES = Object.keys(LOADERS) as readonly CodecName[];
 
-/**
- * The decoder of that name, ready to be called.
- *
- * @throws ImageError `unsupported` for zstd where WebAssembly may not be compiled.
- */
+/** The decoder of that name, ready to be called. */
 export function loadDecoder(name: CodecName): Promise<Decode> {
   return LOADERS[name]();
 }

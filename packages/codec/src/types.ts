@@ -15,6 +15,14 @@ export interface DecodeOptions {
    * and kernels with their size appended need this.
    */
   readonly trailing?: "refuse" | "ignore" | undefined;
+  /**
+   * Bytes from the start that the caller needs. A decoder may stop after them (xz does), and then answers at least that
+   * many; what it left out is checked only as far as needs no decoding: the stream's structure, its sizes and its end,
+   * not the checksum of a block that was cut short. `bound` counts the whole stream all the same.
+   */
+  readonly enough?: number | undefined;
+  /** Looked at between pieces of a long work, some milliseconds apart, by those that have pieces: zstd, xz, lzma, bzip2. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -22,7 +30,7 @@ export interface DecodeOptions {
  *
  * @throws ImageError `corrupt` for a stream that is damaged, truncated, or not of the exact size asked for; `limit` when
  *   it holds more than `max`; `bad-checksum` when its own checksum does not match; `unsupported` for a feature by name;
- *   `invalid-argument` for a bound that is no size. Offsets count from the start of `src`.
+ *   `aborted` when the signal of the options fired; `invalid-argument` for a bound that is no size. Offsets count from the start of `src`.
  */
 export type Decode = (src: Uint8Array, bound: OutputBound, options?: DecodeOptions) => Uint8Array;
 

@@ -1,6 +1,8 @@
+import { ImageError } from "@guestprobe/block";
 import { allocationFor, capacityOf, checkLength, corrupt, tooLong, trailingBytes } from "./bound.js";
 import { adler32 } from "./checksum/adler32.js";
-import { type Inflated, inflatePortable, isTooLarge, nodeOptions, nodeZlib, owned } from "./inflate.js";
+import { isTooLarge, nodeOptions, nodeZlib, owned } from "./inflate.js";
+import { type Inflated, inflateRaw } from "./inflate-raw.js";
 import type { DecodeOptions, OutputBound } from "./types.js";
 
 const FORMAT = "zlib";
@@ -23,18 +25,19 @@ export function decodeZlib(src: Uint8Array, bound: OutputBound, options: DecodeO
   return finish({ out: owned(result.buffer), end: result.engine.bytesWritten }, src, bound, options);
 }
 
-/** The same without Node: fflate does the work, and header, Adler-32 and length are checked here. */
+/** The same without Node. */
 export function decodeZlibPortable(src: Uint8Array, bound: OutputBound, options: DecodeOptions = {}): Uint8Array {
   const capacity = capacityOf(bound, FORMAT);
   checkHeader(src);
-  const ignore = options.trailing === "ignore";
-  const trailer = (out: Uint8Array): Uint8Array => {
-    const sum = adler32(out);
-    return Uint8Array.of(sum >>> 24, sum >>> 16, sum >>> 8, sum);
-  };
-  const result = inflatePortable(FORMAT, src, 2, capacity, trailer, ignore);
+  const result = inflateRaw(FORMAT, src, 2, capacity, "exact" in bound);
   if (result === undefined) throw tooLong(bound, FORMAT, 0);
-  return finish(result, src, bound, options);
+  const { out, end } = result;
+  if (src.length - end < 4) throw corrupt(FORMAT, "input ends inside the Adler-32", end);
+  const stored = new DataView(src.buffer, src.byteOffset, src.byteLength).getUint32(end);
+  if (stored !== adler32(out)) {
+    throw new ImageError("bad-checksum", "Adler-32 does not match", { format: FORMAT, offset: end });
+  }
+  return finish({ out, end: end + 4 }, src, bound, options);
 }
 
 function checkHeader(src: Uint8Array): void {

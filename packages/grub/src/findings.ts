@@ -64,6 +64,14 @@ export const IN_SUBVOLUME = kind(
   "put a copy of what the loader asks for at the top level: `mount -o subvolid=5`",
   "keep /boot on a volume of its own",
 );
+export const VOLUME_REFUSED = kind(
+  "grub-volume-refused",
+  "GRUB does not read this logical volume or array",
+  "GRUB puts volumes together in its own way: linear, striped and mirrored ones, RAID 1, 4, 5 and 6 of LVM by exactly these " +
+    "names, and what is behind a cache pool; no thin volumes, no snapshots, no other types. It knows the first metadata area of " +
+    "a physical volume alone, and drops a whole group for one volume that lies on something unknown.",
+  "keep /boot on a plain partition, or on a linear volume",
+);
 
 /** Every kind of finding that a search reports for what it could not see as GRUB. */
 export const GRUB_SEARCH_FINDINGS: readonly FindingKind[] = [
@@ -75,4 +83,5 @@ export const GRUB_SEARCH_FINDINGS: readonly FindingKind[] = [
   TOO_MANY_LINKS,
   FILE_ENCRYPTED,
   IN_SUBVOLUME,
+  VOLUME_REFUSED,
 ];

@@ -1,7 +1,7 @@
 import { joinPath, splitPath } from "@guestprobe/vfs";
 import { isLabel, isUuid } from "./compare.js";
 import type { GrubDevice } from "./enumerate.js";
-import { FILE_ENCRYPTED, IN_SUBVOLUME, NESTED_NAME, TABLE_REFUSED, TOO_MANY_LINKS } from "./findings.js";
+import { FILE_ENCRYPTED, IN_SUBVOLUME, NESTED_NAME, TOO_MANY_LINKS } from "./findings.js";
 import type { GrubMachine } from "./machine.js";
 import type { HiddenHit, SearchQuery } from "./search.js";
 import { findFile, type Obstacle, type Volume } from "./volume.js";
@@ -49,7 +49,7 @@ export async function findHidden(
     }
   }
   for (const lost of await machine.lostDevices()) {
-    await look(lost.name, await machine.volume(lost), { kind: TABLE_REFUSED, reason: lost.reason });
+    await look(lost.name, await machine.volume(lost), lost.obstacle);
   }
   return hidden;
 }

@@ -14,7 +14,9 @@ export { endsProbe, GRUB_ERRNO, type GrubError, grubErrorOf } from "./errno.js";
 export { GRUB_SEARCH_FINDINGS } from "./findings.js";
 export { btrfsGate } from "./gate/btrfs.js";
 export { ext2Gate, GRUB_EXT2_FEATURES, GRUB_EXT2_VERSIONS, type GrubFeature } from "./gate/ext2.js";
+export { fatGate } from "./gate/fat.js";
 export { DRIVER_ORDER, GATES } from "./gate/index.js";
+export { iso9660Gate } from "./gate/iso9660.js";
 export {
   GRUB_SQUASH4_COMPRESSORS,
   GRUB_SQUASH4_VERSIONS,
@@ -28,7 +30,8 @@ export {
   libfsimageReadsXfs,
   xfsGate,
 } from "./gate/xfs.js";
-export type { GrubMachineOptions } from "./machine.js";
+export type { GrubMachineOptions, LostDevice } from "./machine.js";
+export { type GrubMapped, grubMapped, type HiddenDisk } from "./mapped.js";
 export type { MapPartition, MapResult } from "./partition-map.js";
 export { type DriverClaim, probeDriver } from "./probe.js";
 export {

@@ -1,24 +1,28 @@
 import { readPartitions } from "@guestprobe/partition";
 import { formatDeviceName, parseDeviceName } from "./device-name.js";
 import { diskByHandle, type GrubDevice, type GrubDisk, type GrubDiskMap, listDisk } from "./enumerate.js";
+import { TABLE_REFUSED, VOLUME_REFUSED } from "./findings.js";
 import { GATES } from "./gate/index.js";
 import type { Gate } from "./gate/types.js";
+import type { HiddenDisk } from "./mapped.js";
 import { DEFAULT_GRUB_VERSION, type GrubVersion } from "./versions.js";
-import { type OpenVolume, openGrubVolume, type Volume, type VolumePlace } from "./volume.js";
+import { type Obstacle, type OpenVolume, openGrubVolume, type Volume, type VolumePlace } from "./volume.js";
 
 export interface GrubMachineOptions {
   readonly openVolume: OpenVolume;
   readonly version?: GrubVersion;
   /** Logical volumes and arrays, in GRUB's order. They are visited last until they are known, and first from then on. */
   readonly mapped?: readonly GrubDisk[];
+  /** Those that GRUB does not read, and why. */
+  readonly hiddenMapped?: readonly HiddenDisk[];
   /** GRUB's drivers; by default all whose rules are known here. */
   readonly gates?: readonly Gate[];
   readonly signal?: AbortSignal;
 }
 
-/** A partition that is on a disk and in no table as GRUB reads it. */
+/** A partition that is on a disk and in no table as GRUB reads it, or a volume that GRUB does not put together. */
 export interface LostDevice extends VolumePlace {
-  readonly reason: string;
+  readonly obstacle: Obstacle;
 }
 
 /** The disks of a guest as GRUB has them open: tables and volumes are read when they are first asked for, and kept. */
@@ -27,6 +31,7 @@ export class GrubMachine {
   readonly signal: AbortSignal | undefined;
   readonly #disks: readonly GrubDisk[];
   readonly #mapped: readonly GrubDisk[];
+  readonly #hiddenMapped: readonly HiddenDisk[];
   readonly #gates: readonly Gate[];
   readonly #openVolume: OpenVolume;
   /** Whether a scan of all disks has found the mapped ones. From then on they stand before the plain disks. */
@@ -38,6 +43,7 @@ export class GrubMachine {
   constructor(disks: readonly GrubDisk[], options: GrubMachineOptions) {
     this.#disks = disks;
     this.#mapped = options.mapped ?? [];
+    this.#hiddenMapped = options.hiddenMapped ?? [];
     this.version = options.version ?? DEFAULT_GRUB_VERSION;
     this.#gates = options.gates ?? GATES;
     this.#openVolume = options.openVolume;
@@ -102,10 +108,21 @@ export class GrubMachine {
     );
   }
 
-  /** Partitions that GRUB does not list. */
+  /** Partitions that GRUB does not list, and volumes that it does not read with what lies in them. */
   lostDevices(): Promise<readonly LostDevice[]> {
     this.#lost ??= this.#findLost();
     return this.#lost;
+  }
+
+  /** Volumes that GRUB does not read, with what lies in them. */
+  async hiddenDevices(): Promise<readonly LostDevice[]> {
+    const hidden: LostDevice[] = [];
+    for (const { disk, reason } of this.#hiddenMapped) {
+      const obstacle = { kind: VOLUME_REFUSED, reason };
+      const { devices } = await this.#map(disk);
+      hidden.push(...devices.map(({ name, device, start }) => ({ name, device, start, obstacle })));
+    }
+    return hidden;
   }
 
   async #findLost(): Promise<readonly LostDevice[]> {
@@ -118,9 +135,11 @@ export class GrubMachine {
         if (device === undefined || seen.has(start)) continue;
         const map = table === "mbr" ? "msdos" : "gpt";
         const reason = errors[map] ?? `not in the table as GRUB's module ${map} reads it`;
-        lost.push({ name: `${devices[0]?.name},${map}${number}`, device, start, reason });
+        const obstacle = { kind: TABLE_REFUSED, reason };
+        lost.push({ name: `${devices[0]?.name},${map}${number}`, device, start, obstacle });
       }
     }
+    lost.push(...(await this.hiddenDevices()));
     return lost;
   }
 

@@ -4,8 +4,8 @@ import { isBlocklist } from "./blocklist.js";
 import { cacheKey, isLabel, isUuid } from "./compare.js";
 import type { GrubDevice, GrubDisk } from "./enumerate.js";
 import { findHidden } from "./hidden.js";
-import { GrubMachine, type GrubMachineOptions } from "./machine.js";
-import { findFile, type Volume } from "./volume.js";
+import { GrubMachine, type GrubMachineOptions, type LostDevice } from "./machine.js";
+import { findFile, type Volume, type VolumePlace } from "./volume.js";
 
 /** What `search` is asked. */
 export interface SearchQuery {
@@ -89,8 +89,13 @@ export class GrubSearch {
     return this.#machine.devices();
   }
 
-  /** What GRUB's drivers and our readers make of a device that `devices` gave. */
-  volume(device: GrubDevice): Promise<Volume> {
+  /** Logical volumes and arrays that GRUB does not read, with what lies in them. */
+  hiddenDevices(): Promise<readonly LostDevice[]> {
+    return this.#machine.hiddenDevices();
+  }
+
+  /** What GRUB's drivers and our readers make of a device that `devices` or `hiddenDevices` gave. */
+  volume(device: VolumePlace): Promise<Volume> {
     return this.#machine.volume(device);
   }
 

@@ -137,7 +137,7 @@ export async function findFile(
       ...(signal === undefined ? {} : { signal }),
       async lookup(directory, name) {
         refuses(directory, "directory");
-        const inode = await remember(volume, directory, name, signal);
+        const inode = await remember(volume, directory, name, as, signal);
         if (inode?.stat.type === "symlink") refuses(inode, "symlink");
         const other = as === "grub" && inode !== undefined ? await volume.gate?.instead?.(inode, signal) : undefined;
         return other ?? inode;
@@ -157,12 +157,14 @@ function remember(
   volume: Volume,
   directory: Inode,
   name: Uint8Array,
+  as: "grub" | "linux",
   signal: AbortSignal | undefined,
 ): Promise<Inode | undefined> {
-  const key = `${directory.subvolume ?? ""}/${directory.stat.ino}/${toHex(name)}`;
+  const own = as === "grub" ? volume.gate?.lookup : undefined;
+  const key = `${own === undefined ? "" : as}${directory.subvolume ?? ""}/${directory.stat.ino}/${toHex(name)}`;
   const known = volume.lookups.get(key);
   if (known !== undefined) return known;
-  const answer = directory.lookup(name, signal);
+  const answer = own === undefined ? directory.lookup(name, signal) : own(directory, name, signal);
   volume.lookups.set(key, answer);
   // A failure may have been the caller's abort: it is not remembered.
   answer.catch(() => volume.lookups.delete(key));

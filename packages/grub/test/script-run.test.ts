@@ -78,6 +78,38 @@ describe("plans", () => {
     expect((await run.boot([0])).plan).toMatchObject({ path: [0], cmdline: "" });
   });
 
+  it("commands of an entry, as the editor shows and starts them", async () => {
+    const script = `timeout=5
+set default=1
+menuentry "it's a" x {
+
+	echo "$1 $2 $chosen"
+	linux /vmlinuz root=/dev/xvda1 ro
+}
+submenu s {
+	menuentry b { linux /vmlinuz b; }
+}
+`;
+    const run = await runText("cfg", script, { world });
+    expect(await run.commands([0])).toEqual([
+      "setparams 'it'\\''s a' 'x'",
+      '\techo "$1 $2 $chosen"',
+      "\tlinux /vmlinuz root=/dev/xvda1 ro",
+    ]);
+    expect(await run.commands([1, 0])).toEqual(["setparams 'b'", " linux /vmlinuz b; "]);
+    expect(await run.commands([7])).toBeUndefined();
+    expect(await run.commands([0, 0])).toBeUndefined();
+    expect(await run.commands([])).toBeUndefined();
+    const commands = (await run.commands([0]))!.map((line) => line.replace(/ ro$/, " single"));
+    const edited = await run.bootEdited([0], commands);
+    expect(edited.plan).toMatchObject({ path: [0], cmdline: "root=/dev/xvda1 single" });
+    // The editor runs its text by itself: no entry was chosen.
+    expect(edited.transcript.map(({ text }) => text)).toContain("it's a x \n");
+    expect((await run.boot([0])).transcript.map(({ text }) => text)).toContain("it's a x it's a\n");
+    expect((await run.bootEdited([1, 0], ["linux /vmlinuz c"])).plan).toMatchObject({ path: [1, 0], cmdline: "c" });
+    expect((await run.boot([0])).plan.cmdline).toBe("root=/dev/xvda1 ro");
+  });
+
   it("a script that boots by itself", async () => {
     const run = await runText("cfg", "multiboot /vmlinuz x\nmodule /initrd y z\nboot\necho never\n", { world });
     expect(run.reason).toBe("boot");

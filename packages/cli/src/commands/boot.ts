@@ -55,7 +55,8 @@ function showVerdict(out: Output, verdict: Verdict): void {
   out.line(`${out.style(style[verdict.answer], verdict.answer)}: ${show(verdict.summary)}  (${verdict.profile})`);
   out.line();
   for (const { kind, rule, device, path, ok, reason } of verdict.attempts) {
-    const place = device === undefined ? "" : `(${device})${show(path)}`;
+    // What a search by UUID or label looked for is no path.
+    const place = device === undefined ? "" : `(${device})${path.startsWith("/") ? show(path) : ""}`;
     const what =
       kind === "search"
         ? `${show(rule)}${ok ? `: ${place}` : ""}`

@@ -1,17 +1,22 @@
 import { encodeText, type FindingKind, finding, findingFromError, type Report } from "@guestprobe/block";
 import { bootVerdict, PROFILES, type Verdict } from "@guestprobe/boot";
 import { type BtrfsFileSystem, isBtrfs, type Subvolume } from "@guestprobe/btrfs";
-import { BOOT_PROBE_PATHS, DEFAULT_GRUB_VERSION } from "@guestprobe/grub";
+import { BOOT_PROBE_PATHS, DEFAULT_GRUB_VERSION, escapeDiskName } from "@guestprobe/grub";
+import type { Partitions } from "@guestprobe/partition";
+import type { Signature } from "@guestprobe/signature";
 import { type FileSystem, GRUB_WALK, resolve, textPair } from "@guestprobe/vfs";
 import { bootView } from "../boot-view.js";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit.js";
-import { type Guest, partitionDevice, type Volume } from "../guest.js";
+import type { Guest, Volume } from "../guest.js";
 import { escapeGuestText } from "../output/escape.js";
 import { findingJson, imageErrorOnly, type Output } from "../output/output.js";
 import { type Column, formatBytes, table } from "../output/table.js";
+import { partitionDevice } from "../partition-name.js";
+import { signatureOf } from "../signature.js";
 import type { Options, Run } from "../verbs.js";
-import { diskJson, fsJson } from "./disk-json.js";
+import { diskJson, fsJson, levelName, mappedJson } from "./disk-json.js";
+import { type Firmware, firmwareBoot, firmwareJson, firmwareLines, NO_FIRMWARE } from "./firmware.js";
 
 const COLUMNS: readonly Column[] = [
   { title: "device" },
@@ -35,11 +40,28 @@ export const NOTHING_RECOGNISED: FindingKind = {
   ],
 };
 
+export const NOT_READ: FindingKind = {
+  code: "disk-not-read",
+  severity: "warning",
+  title: "A disk holds something that this tool names and does not read",
+  explanation:
+    "There are neither partitions nor a file system that is read on the disk, and a superblock tells what it is: an " +
+    "encrypted volume, a member of an array or of a volume group, or a file system of another kind. Nothing can be said " +
+    "about the files on it.",
+  next: [
+    "give the other members of the volume or array on the same command line",
+    "`guestprobe inspect --json` has its UUID",
+  ],
+};
+
 interface Inspected {
   readonly fs: FileSystem | undefined;
+  /** Of a volume that no reader opens. */
+  readonly signature: Signature | undefined;
   /** Of a file system that is listed under another volume, which is its first. */
   readonly isFurtherMember: boolean;
   readonly bootFiles: readonly string[];
+  readonly firmware: Firmware;
   /** btrfs only. */
   readonly subvolumes: readonly Subvolume[];
 }
@@ -53,9 +75,16 @@ export const inspect: Run = async (context, words, options) => {
   for (const disk of guest.disks) {
     const volumes = guest.volumes.filter((volume) => volume.disk === disk);
     const known =
-      disk.partitions.partitions.length > 0 || volumes.some((volume) => isRecognised(found.get(volume.device)));
+      disk.partitions.partitions.length > 0 ||
+      volumes.some(({ device }) => isRecognised(found.get(device)) || guest.assembled.taken.has(device));
     recognised ||= known;
     if (known || disk.container === undefined || volumes.some((volume) => guest.failure(volume))) continue;
+    const named = found.get(disk.name)?.signature;
+    if (named !== undefined) {
+      const what = `${named.title} (${named.kind}), which is named and not read`;
+      out.log.report(finding(NOT_READ, what, { device: disk.name, offset: named.offset }));
+      continue;
+    }
     const table = disk.partitions.tables.length > 0 ? "an empty partition table" : "no partition table";
     const why = disk.device.size === 0 ? "the image is empty" : `${table} and no file system that is known`;
     out.log.report(finding(NOTHING_RECOGNISED, why, { device: disk.name, offset: 0 }));
@@ -65,15 +94,16 @@ export const inspect: Run = async (context, words, options) => {
     const extra = (device: string): Record<string, unknown> => {
       const inspected = found.get(device);
       return {
-        fs: fsJson(inspected?.fs),
+        fs: fsJson(inspected?.fs, inspected?.signature),
         bootFiles: inspected?.bootFiles ?? [],
+        ...firmwareJson(inspected?.firmware ?? NO_FIRMWARE),
         ...(inspected?.fs && isBtrfs(inspected.fs) ? { subvolumes: inspected.subvolumes.map(subvolumeJson) } : {}),
       };
     };
     out.json({
       schema: "guestprobe/inspect/1",
       disks: guest.disks.map((disk) => diskJson(disk, extra)),
-      mapped: [],
+      mapped: guest.mapped.map((disk) => mappedJson(disk, extra)),
       boot:
         boot === undefined
           ? null
@@ -106,6 +136,7 @@ async function inspectVolume({ out, watch }: Context, guest: Guest, volume: Volu
   const { report } = out.log;
   const isFurtherMember = await guest.isFurtherMember(volume);
   const fs = isFurtherMember ? undefined : await guest.fileSystem(volume);
+  const signature = fs === undefined && !isFurtherMember ? await signatureOf(volume, report, watch) : undefined;
   const bootFiles: string[] = [];
   for (const path of fs === undefined ? [] : BOOT_PROBE_PATHS) {
     try {
@@ -120,7 +151,8 @@ async function inspectVolume({ out, watch }: Context, guest: Guest, volume: Volu
     }
   }
   const subvolumes = fs && isBtrfs(fs) ? await listSubvolumes(fs, volume, report) : [];
-  return { fs, isFurtherMember, bootFiles, subvolumes };
+  const firmware = fs === undefined ? NO_FIRMWARE : await firmwareBoot(fs, volume.device, report);
+  return { fs, signature, isFurtherMember, bootFiles, firmware, subvolumes };
 }
 
 const isRecognised = (inspected: Inspected | undefined): boolean =>
@@ -165,20 +197,34 @@ function subvolumeLine({ id, path, readOnly, isDefault }: Subvolume): string {
 function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, Inspected>): void {
   const rows: string[][] = [];
   const row = (name: string, bytes: number, type: string, device: string): void => {
-    const fs = found.get(device)?.fs;
-    rows.push([name, formatBytes(bytes), type, fs?.kind ?? "", fs ? escapeGuestText(fs.label) : "", fs?.uuid ?? ""]);
+    const { fs, signature } = found.get(device) ?? {};
+    const what = fs ?? signature;
+    const taken = guest.assembled.taken.get(device);
+    const kind = what?.kind ?? (taken === undefined ? "" : escapeGuestText(`(${taken})`));
+    const label = what === undefined ? "" : escapeGuestText(what.label);
+    rows.push([name, formatBytes(bytes), type, kind, label, escapeGuestText(what?.uuid ?? "")]);
   };
-  for (const disk of guest.disks) {
-    const kinds = disk.partitions.tables.map((each) =>
-      each.role === "main" ? each.kind : `${each.role} ${each.kind}`,
-    );
-    row(`(${disk.name})`, disk.device.size, [disk.container?.format ?? "unreadable", ...kinds].join(", "), disk.name);
-    for (const [index, partition] of disk.partitions.partitions.entries()) {
-      const last = index === disk.partitions.partitions.length - 1;
-      const device = partitionDevice(disk.name, partition);
+  const partitionRows = (disk: string, { partitions }: Partitions): void => {
+    for (const [index, partition] of partitions.entries()) {
+      const last = index === partitions.length - 1;
+      const device = partitionDevice(disk, partition);
       const type = `${partition.type.name ?? partition.type.id}${partition.active ? " *" : ""}`;
-      row(`${last ? "└─" : "├─"}(${device})`, partition.length, type, device);
+      row(`${last ? "└─" : "├─"}(${escapeGuestText(device)})`, partition.length, type, device);
     }
+  };
+  const kinds = ({ tables }: Partitions): string[] =>
+    tables.map((each) => (each.role === "main" ? each.kind : `${each.role} ${each.kind}`));
+  for (const disk of guest.disks) {
+    const type = [disk.container?.format ?? "unreadable", ...kinds(disk.partitions)].join(", ");
+    row(`(${disk.name})`, disk.device.size, type, disk.name);
+    partitionRows(disk.name, disk.partitions);
+  }
+  for (const { volume, device, partitions } of guest.mapped) {
+    const what = volume.kind === "lvm2" ? `LVM ${volume.layout}` : `md ${levelName(volume)}`;
+    const on = volume.members.map((member) => `(${member})`).join(" ");
+    const type = [escapeGuestText(`${what} on ${on}`), ...kinds(partitions)].join(", ");
+    row(`(${escapeGuestText(volume.name)})`, device.size, type, escapeDiskName(volume.name));
+    partitionRows(volume.name, partitions);
   }
   out.lines(table(COLUMNS, rows, out.width));
   for (const [device, { subvolumes }] of found) {
@@ -201,4 +247,6 @@ function showGuest({ out }: Context, guest: Guest, found: ReadonlyMap<string, In
   out.line();
   out.line(files.length === 0 ? "No boot files." : "Boot files:");
   out.lines(files);
+  const firmware = [...found].flatMap(([device, inspected]) => firmwareLines(device, inspected.firmware));
+  if (firmware.length > 0) out.lines(["", "For firmware, not for GRUB under Xen:", ...firmware]);
 }

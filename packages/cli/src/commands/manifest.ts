@@ -52,7 +52,7 @@ async function listBelow(
   const progress = new Progress(out);
   let code: ExitCode = EXIT.yes;
   try {
-    for await (const batch of walkBatches(start, path, { maxEntries: Number.POSITIVE_INFINITY })) {
+    for await (const batch of walkBatches(start, path, context.watch.walk)) {
       for (const { path: at, inode, error } of batch) {
         context.watch.countEntry();
         if (error !== undefined) {

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import { ImageError } from "@guestprobe/block";
+import { abortable, ImageError, throwIfAborted } from "@guestprobe/block";
 import { inlineDecompressor } from "../registry.js";
 import type { Decompressor } from "../types.js";
 import type { Reply, Request } from "./messages.js";
@@ -71,15 +71,19 @@ export function workerDecompressor(options: WorkerDecompressorOptions = {}): Wor
   return {
     async decode(codec, src, bound, decodeOptions) {
       if (src.length < minBytes) return inlineDecompressor.decode(codec, src, bound, decodeOptions);
+      // A signal does not travel to another thread.
+      const { signal, ...options } = decodeOptions ?? {};
+      throwIfAborted(signal);
       // A copy: the input usually lies in a cache, which must keep it.
       const own = src.slice();
       const id = nextId++;
       const { worker, pending } = choose();
-      return new Promise<Uint8Array>((resolve, reject) => {
+      const decoded = new Promise<Uint8Array>((resolve, reject) => {
         pending.set(id, { resolve, reject });
         worker.ref();
-        worker.postMessage({ id, codec, src: own, bound, options: decodeOptions } satisfies Request, [own.buffer]);
+        worker.postMessage({ id, codec, src: own, bound, options } satisfies Request, [own.buffer]);
       });
+      return abortable(decoded, signal);
     },
     close,
     [Symbol.asyncDispose]: close,

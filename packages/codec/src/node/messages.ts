@@ -8,7 +8,7 @@ export interface Request {
   readonly codec: CodecName;
   readonly src: Uint8Array;
   readonly bound: OutputBound;
-  readonly options: DecodeOptions | undefined;
+  readonly options: Omit<DecodeOptions, "signal">;
 }
 
 /** What came of it: the bytes, or an ImageError taken apart, since classes do not survive the way. */

@@ -1,5 +1,6 @@
+import type { ImageError } from "@guestprobe/block";
 import { corrupt } from "../bound.js";
-import { LzmaDecoder, lzmaProperties } from "./lzma-decoder.js";
+import { type LzmaDecoder, lzmaProperties, withLzmaDecoder } from "./lzma-decoder.js";
 
 /** What the chunk headers of LZMA2 data say, without decoding it. */
 export interface Lzma2Extent {
@@ -45,35 +46,46 @@ export function measureLzma2(format: string, src: Uint8Array, at: number): Lzma2
   }
 }
 
-/** Decodes LZMA2 data at `at` into `out` from `op`; there must be room for all that `measureLzma2` counted. */
+/**
+ * Decodes the LZMA2 data from `from` to `end` into `out`, to its end or to the end of the chunk that reaches `enough`
+ * bytes, for which there must be room. Answers how many bytes that made.
+ */
 export function decodeLzma2(
   format: string,
   src: Uint8Array,
-  at: number,
+  from: number,
+  end: number,
   out: Uint8Array,
-  op: number,
   dictionary: number,
-): void {
-  const decoder = new LzmaDecoder(format, src, out, op, dictionary, (ip) =>
-    corrupt(format, "an LZMA2 chunk goes on past its size", ip),
-  );
+  enough: number,
+  signal: AbortSignal | undefined,
+): number {
+  const pastSize = (ip: number): ImageError => corrupt(format, "an LZMA2 chunk goes on past its size", ip);
+  return withLzmaDecoder({ format, src, from, end, dictionary, pastSize, signal }, (decoder) => {
+    decoder.reserve(out.length);
+    decodeChunks(format, src, from, decoder, enough);
+    out.set(decoder.output);
+    return decoder.op;
+  });
+}
+
+function decodeChunks(format: string, src: Uint8Array, from: number, decoder: LzmaDecoder, enough: number): void {
   let needDictionary = true;
   let needProperties = true;
-  let p = at;
+  let p = from;
   for (;;) {
     const chunk = readChunk(format, src, p);
-    if (chunk === undefined) return;
+    if (chunk === undefined || decoder.op >= enough) return;
     const { control, from, to, size } = chunk;
     if (control === 1 || control >= 0xe0) {
       needDictionary = false;
       needProperties = true;
-      decoder.dictionaryStart = decoder.op;
+      decoder.resetDictionary();
     } else if (needDictionary) {
       throw corrupt(format, "the first LZMA2 chunk does not reset the dictionary", p);
     }
     if (control < 0x80) {
-      out.set(src.subarray(from, to), decoder.op);
-      decoder.op += size;
+      decoder.copy(from, to);
     } else {
       if (control >= 0xc0) {
         const properties = lzmaProperties(src[from - 1]!);

@@ -9,6 +9,10 @@ import { decodeLzma2, measureLzma2 } from "./lzma2.js";
 
 const HEADER_MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00];
 const HEADER_SIZE = 12;
+/** Most bytes that an LZMA2 chunk decodes to. */
+const CHUNK_MAX = 0x20_0000;
+/** Most bytes before the end of its input that a branch filter does not touch. */
+const FILTER_REACH = 16;
 const CHECK_NONE = 0;
 const CHECK_CRC32 = 1;
 const CHECK_CRC64 = 4;
@@ -23,6 +27,8 @@ const CHECK_SIZE: ReadonlyMap<number, number> = new Map([
 /** A block as its header and its LZMA2 chunk headers describe it. */
 interface Block {
   readonly header: BlockHeader;
+  /** Byte of the input after the LZMA2 data. */
+  readonly dataEnd: number;
   readonly size: number;
   /** Without the padding, as the index counts it. */
   readonly unpaddedSize: number;
@@ -49,17 +55,23 @@ export function decodeXz(src: Uint8Array, bound: OutputBound, options: DecodeOpt
   }
   const total = blocks.reduce((sum, block) => sum + block.size, 0);
   checkLength(total, bound, FORMAT, end);
-  const out = new Uint8Array(total);
+  // A branch filter leaves the last bytes of a block that is cut short as they were.
+  const enough = options.enough === undefined ? total : Math.min(total, options.enough + FILTER_REACH);
+  const out = new Uint8Array(Math.min(total, enough + CHUNK_MAX));
   let op = 0;
   for (const block of blocks) {
+    if (op >= enough) break;
     const { filters, dictionary, end: from } = block.header;
-    decodeLzma2(FORMAT, src, from, out, op, dictionary);
-    const data = out.subarray(op, op + block.size);
+    const room = out.subarray(op, Math.min(out.length, op + block.size));
+    const data = room.subarray(
+      0,
+      decodeLzma2(FORMAT, src, from, block.dataEnd, room, dictionary, enough - op, options.signal),
+    );
     for (const filter of [...filters].reverse()) filter.apply(data, filter.position);
-    verify(src, block, data);
-    op += block.size;
+    if (data.length === block.size) verify(src, block, data);
+    op += data.length;
   }
-  return out;
+  return op === total ? out.subarray(0, total) : out.subarray(0, enough - FILTER_REACH);
 }
 
 /** Checks the stream at `at` but for its data, adds its blocks to `blocks`, and answers where it ends. */
@@ -91,7 +103,7 @@ function readStream(src: Uint8Array, at: number, blocks: Block[]): number {
     }
     const checkAt = skipPadding(src, data.end, p);
     if (checkSize > src.length - checkAt) throw corrupt(FORMAT, "input ends inside a block's check", checkAt);
-    blocks.push({ header, size: data.size, unpaddedSize: data.end - p + checkSize, check, checkAt });
+    blocks.push({ header, dataEnd: data.end, size: data.size, unpaddedSize: data.end - p + checkSize, check, checkAt });
     p = checkAt + checkSize;
   }
   const footer = checkIndex(src, p, blocks, first);

@@ -39,6 +39,8 @@ export interface Gate {
   refusesInode?(inode: Inode, use: InodeUse, version: GrubVersion): string | undefined;
   /** How the driver walks paths, where that is not `GRUB_WALK`. */
   readonly walk?: WalkPolicy;
+  /** The driver's own way of finding a name in a directory, where it is not `Inode.lookup`. */
+  lookup?(directory: Inode, name: Uint8Array, signal?: AbortSignal): Promise<Inode | undefined>;
   /** What the driver sees where Linux sees `inode`, if that is something else. */
   instead?(inode: Inode, signal?: AbortSignal): Promise<Inode | undefined>;
   /** Other roots of the volume, those that Linux is most likely to mount first. */

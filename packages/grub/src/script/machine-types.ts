@@ -33,6 +33,8 @@ export interface Entry {
   readonly args: readonly string[];
   readonly body: () => Source;
   readonly at: Position;
+  /** Its commands come from the editor of the menu. */
+  readonly edited?: true;
 }
 
 export interface LoadedFile {

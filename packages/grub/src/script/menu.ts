@@ -1,14 +1,7 @@
-import type { BootMenu, BootPlan, MenuEntry, PlanFile } from "../menu/types.js";
-import { LimitReached } from "./budget.js";
 import type { Machine } from "./machine.js";
-import { type Entry, Halt, type LoadedFile } from "./machine-types.js";
+import { type Entry, Halt } from "./machine-types.js";
+import { sourceFromText } from "./source.js";
 import { isSpace, parseNumber } from "./text.js";
-
-/** Submenus are opened to list them; past these bounds they are left closed. */
-const MAX_SUBMENUS = 200;
-const MAX_SUBMENU_DEPTH = 6;
-/** The default is followed this deep; a submenu that defines itself would go on for ever. */
-const MAX_DEFAULT_DEPTH = 16;
 
 /** Whether `spec`, up to a lone `>`, names an entry called `name`; `>>` stands for `>` (normal/menu.c, menuentry_eq). */
 function names(name: string, spec: string): boolean {
@@ -25,7 +18,7 @@ function names(name: string, spec: string): boolean {
   return at === spec.length || (spec[at] === ">" && spec[at + 1] !== ">");
 }
 
-function leadingNumber(text: string): { value: number; rest: string } | undefined {
+export function leadingNumber(text: string): { value: number; rest: string } | undefined {
   const { value, end, fault } = parseNumber(text);
   return fault === undefined ? { value: Number(BigInt.asIntN(32, value)), rest: text.slice(end) } : undefined;
 }
@@ -61,7 +54,7 @@ function resolve(machine: Machine, entries: readonly Entry[], spec: string): Res
 }
 
 /** The entry that is taken when nobody touches a key, as an index; 0 when `default` names none. */
-function defaultEntry(machine: Machine, entries: readonly Entry[]): { index: number; why: string } {
+export function defaultEntry(machine: Machine, entries: readonly Entry[]): { index: number; why: string } {
   const value = machine.environment.value("default");
   if (value === undefined) return { index: 0, why: "no default is set, so it is the first" };
   if (value === "") return { index: 0, why: "the default is empty, so it is the first" };
@@ -74,7 +67,7 @@ function defaultEntry(machine: Machine, entries: readonly Entry[]): { index: num
 }
 
 /** Seconds; undefined: wait for a key for ever. */
-function timeoutOf(machine: Machine): number | undefined {
+export function timeoutOf(machine: Machine): number | undefined {
   const value = machine.environment.value("timeout");
   if (value === undefined) return undefined;
   const number = leadingNumber(value);
@@ -98,7 +91,7 @@ function isLocked(machine: Machine, entry: Entry): boolean {
 }
 
 /** What GRUB does around the body of an entry (normal/menu.c, grub_menu_execute_entry). */
-async function enterEntry(machine: Machine, entry: Entry, automatic: boolean): Promise<void> {
+export async function enterEntry(machine: Machine, entry: Entry, automatic: boolean): Promise<void> {
   const { environment } = machine;
   machine.at = entry.at;
   const chosen = environment.value("chosen");
@@ -108,9 +101,12 @@ async function enterEntry(machine: Machine, entry: Entry, automatic: boolean): P
     machine.beginMenu();
     if (automatic) machine.set("timeout", "0");
   }
-  const id = entry.id.replaceAll(">", ">>");
-  machine.set("chosen", chosen === undefined ? id : `${chosen}>${id}`);
-  environment.export("chosen");
+  // The editor runs its text as it is: no entry was chosen (normal/menu_entry.c, run).
+  if (entry.edited !== true) {
+    const id = entry.id.replaceAll(">", ">>");
+    machine.set("chosen", chosen === undefined ? id : `${chosen}>${id}`);
+    environment.export("chosen");
+  }
   const inside = defaultInside(value);
   if (inside !== undefined) environment.set("default", inside, environment.get("default")?.at);
   else if (!machine.dialect.keepsDefault) environment.unset("default");
@@ -143,8 +139,14 @@ export interface Walk {
   locked: boolean;
 }
 
+/** Commands put in the place of an entry's. */
+export interface Edit {
+  readonly path: readonly number[];
+  readonly commands: string;
+}
+
 /** `showMenu` while booting: the default entry, then the fallbacks, as nobody touches a key. */
-export function autoBoot(walk: Walk) {
+export function autoBoot(walk: Walk, edit?: Edit) {
   return async function show(machine: Machine, entries: readonly Entry[], nested: boolean): Promise<void> {
     const { environment } = machine;
     // A submenu that was entered by itself gets its timeout from there, and leaves when its entry fails.
@@ -160,7 +162,9 @@ export function autoBoot(walk: Walk) {
       walk.path = [...walk.path.slice(0, depth), number];
       walk.title = entry.title;
       walk.locked ||= isLocked(machine, entry);
-      await machine.nested(() => runEntry(machine, entry, true));
+      const isEdited = edit?.path.join() === walk.path.join();
+      const taken = isEdited ? withCommands(entry, edit!.commands) : entry;
+      await machine.nested(() => runEntry(machine, taken, true));
       walk.path = walk.path.slice(0, depth);
     };
     const first = entries[index]!;
@@ -188,112 +192,11 @@ export function autoBoot(walk: Walk) {
   };
 }
 
+function withCommands(entry: Entry, commands: string): Entry {
+  return { ...entry, args: [], edited: true, body: () => sourceFromText(entry.at, commands) };
+}
+
 function numberIn(list: string): Resolved | undefined {
   const number = leadingNumber(list);
   return number === undefined ? undefined : { index: number.value, why: "", rest: number.rest };
-}
-
-/** The entries as a person would see them; submenus are run to see what is in them. */
-export async function describeMenu(machine: Machine, entries: readonly Entry[]): Promise<BootMenu> {
-  let submenus = 0;
-  const describe = async (inside: Machine, list: readonly Entry[], depth: number): Promise<MenuEntry[]> => {
-    const described: MenuEntry[] = [];
-    for (const [index, entry] of list.entries()) {
-      let children: readonly MenuEntry[] | undefined;
-      if (entry.submenu && submenus < MAX_SUBMENUS && depth < MAX_SUBMENU_DEPTH) {
-        submenus += 1;
-        children = await openSubmenu(inside, entry, (copy, found) => describe(copy, found, depth + 1));
-      }
-      described.push({
-        kind: entry.submenu ? "submenu" : "entry",
-        title: entry.title,
-        id: entry.id,
-        index,
-        at: entry.at,
-        users: entry.users === undefined ? undefined : entry.users.split(/[ ,;|&]+/).filter((user) => user !== ""),
-        hotkey: entry.hotkey,
-        classes: entry.classes,
-        entries: children,
-      });
-    }
-    return described;
-  };
-  const style = machine.environment.value("timeout_style");
-  const timeout = timeoutOf(machine);
-  const described = await describe(machine, entries, 0);
-  return {
-    language: "grub",
-    entries: described,
-    default: await defaultPath(machine, entries),
-    fallback: fallbackNumbers(machine),
-    timeout,
-    style: timeout !== undefined && (style === "countdown" || style === "hidden") ? style : "menu",
-    superusers: (machine.environment.value("superusers") ?? "").split(/[ ,;|&]+/).filter((user) => user !== ""),
-  };
-}
-
-/** Runs the body of a submenu on a copy, for what it adds. */
-async function openSubmenu<T>(
-  machine: Machine,
-  entry: Entry,
-  use: (copy: Machine, entries: readonly Entry[]) => Promise<T>,
-): Promise<T | undefined> {
-  const copy = machine.fork({
-    showMenu: async () => {
-      throw new Halt("menu");
-    },
-  });
-  try {
-    await enterEntry(copy, entry, true);
-  } catch (reason) {
-    if (reason instanceof LimitReached) return undefined;
-    if (!(reason instanceof Halt)) throw reason;
-  }
-  return copy.menu === undefined ? undefined : use(copy, copy.menu);
-}
-
-/** Follows the default through submenus. */
-async function defaultPath(machine: Machine, entries: readonly Entry[], depth = 0): Promise<BootMenu["default"]> {
-  if (entries.length === 0) return { path: [], why: "the menu is empty", at: undefined };
-  const { index, why } = defaultEntry(machine, entries);
-  const at = machine.environment.get("default")?.at;
-  const entry = entries[index]!;
-  if (!entry.submenu || depth === MAX_DEFAULT_DEPTH) return { path: [index], why, at };
-  const inner = await openSubmenu(machine, entry, (copy, found) => defaultPath(copy, found, depth + 1));
-  return { path: [index, ...(inner?.path ?? [])], why, at };
-}
-
-function fallbackNumbers(machine: Machine): number[] {
-  const numbers: number[] = [];
-  let list = machine.environment.value("fallback") ?? "";
-  while (numbers.length < 100) {
-    const number = leadingNumber(list);
-    if (number === undefined) break;
-    numbers.push(number.value);
-    list = number.rest;
-  }
-  return numbers;
-}
-
-function planFile(file: LoadedFile): PlanFile {
-  return { device: file.device, path: file.path, args: file.args, at: file.at, found: file.found };
-}
-
-/** What is loaded in a machine, as a plan. */
-export function describePlan(machine: Machine, walk: Walk): BootPlan {
-  const { loaded } = machine;
-  const root = machine.environment.get("root");
-  return {
-    path: walk.path,
-    title: walk.title,
-    command: loaded?.command,
-    kernel: loaded === undefined ? undefined : planFile(loaded.kernel),
-    cmdline: loaded?.cmdline,
-    initrds: loaded?.initrds.map(planFile) ?? [],
-    modules: loaded?.modules.map(planFile) ?? [],
-    root: root === undefined ? undefined : { device: root.value, at: root.at },
-    problems: machine.transcript.filter(({ kind }) => kind === "error").map(({ text, at }) => ({ what: text, at })),
-    doubts: machine.doubts.map(({ what, at }) => ({ what, at })),
-    locked: walk.locked,
-  };
 }

@@ -18,7 +18,8 @@ import {
   type HaltReason,
   type TranscriptEntry,
 } from "./machine-types.js";
-import { autoBoot, describeMenu, describePlan, type Walk } from "./menu.js";
+import { autoBoot, type Edit, type Walk } from "./menu.js";
+import { commandsOf, describeMenu, describePlan } from "./menu-view.js";
 import { sourceFromFile } from "./source.js";
 import { encodeText } from "./text.js";
 import type { World } from "./world.js";
@@ -72,6 +73,13 @@ export interface ScriptRun {
    * starts from the state that the script left.
    */
   boot(choice?: EntryChoice): Promise<BootResult>;
+  /**
+   * The commands of an entry, a line each, as the editor of GRUB's menu (the key `e`) shows them; undefined when there is
+   * no entry there.
+   */
+  commands(path: readonly number[]): Promise<readonly string[] | undefined>;
+  /** What follows when these commands are started in the editor. */
+  bootEdited(path: readonly number[], commands: readonly string[]): Promise<BootResult>;
 }
 
 const FEATURES = [
@@ -112,7 +120,7 @@ async function makeMachine(options: RunOptions): Promise<Machine> {
   const platform = options.platform ?? "xen";
   const machine = new Machine({
     world: options.world,
-    budget: new Budget(options.limits),
+    budget: new Budget(options.limits, options.world.signal),
     dialect,
     platform,
     commands: commandsFor(platform, dialect.blscfg),
@@ -210,12 +218,19 @@ async function describeRun(machine: Machine, ending: Ending): Promise<ScriptRun>
     doubts: machine.doubts,
     plan: booted ? describePlan(machine, { path: [], title: "", locked: false }) : undefined,
     boot: (choice) => boot(machine, menu ?? [], choice),
+    commands: (path) => commandsOf(machine, menu ?? [], path),
+    bootEdited: (path, lines) => boot(machine, menu ?? [], path, { path, commands: lines.join("\n") }),
   };
 }
 
-async function boot(machine: Machine, entries: readonly Entry[], choice: EntryChoice | undefined): Promise<BootResult> {
+async function boot(
+  machine: Machine,
+  entries: readonly Entry[],
+  choice: EntryChoice | undefined,
+  edit?: Edit,
+): Promise<BootResult> {
   const walk: Walk = { path: [], title: "", locked: false };
-  const copy = machine.fork({ showMenu: autoBoot(walk) });
+  const copy = machine.fork({ showMenu: autoBoot(walk, edit) });
   copy.menus = copy.menus.map((menu) => menu?.slice());
   const { environment } = copy;
   const ending = await toTheEnd(async () => {

@@ -1,6 +1,6 @@
 import { type BlockDevice, decodeText, finding, ImageError, isImageError, readUpTo } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import { decodeDeflate, loadZstd } from "@guestprobe/codec";
+import { decodeDeflate, decodeZstd } from "@guestprobe/codec";
 import { ClusterCache } from "../cluster-cache.js";
 import { IMAGE_DIRTY, IMAGE_MARKED_CORRUPT, IMAGE_REFCOUNTS } from "../findings.js";
 import { type Layer, type LayerContext, type LayerRun, NO_INFO, type ParentReference } from "../layer.js";
@@ -136,7 +136,7 @@ async function decodeCluster(file: BlockDevice, header: Qcow2Header, offset: num
   const exact = { exact: header.clusterSize };
   try {
     if (header.compression === "zlib") return decodeDeflate(data, exact);
-    return (await loadZstd())(data, exact, { trailing: "ignore" });
+    return decodeZstd(data, exact, { trailing: "ignore" });
   } catch (cause) {
     if (!isImageError(cause)) throw cause;
     throw new ImageError(cause.code, cause.reason, { format: "qcow2", structure: "compressed cluster", offset, cause });

@@ -1,0 +1,41 @@
+/**
+ * What a boot verdict costs beside the search alone, from the start of the process, on a real Debian guest. Run after a
+ * build, as root: `node bench/boot.mjs [IMAGE]`. Without an image a guest is installed first, which takes minutes and needs
+ * debootstrap. Figures are seconds of processor time, the best of several runs, so that a busy machine changes little.
+ */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { debianGuest } from "../test/lib/debian-guest.mjs";
+
+const RUNS = 7;
+const main = fileURLToPath(new URL("../packages/cli/dist/main.js", import.meta.url));
+const image = process.argv[2] ?? debianGuest();
+
+/** Processor time of a run, seconds, and what it says about its reads. */
+function run(args) {
+  const child = spawnSync("/usr/bin/env", [
+    "bash",
+    "-c",
+    'TIMEFORMAT="@%U %S"; time "$@"',
+    "bash",
+    process.execPath,
+    main,
+    ...args,
+  ]);
+  if (child.status !== 0) throw new Error(child.stderr.toString());
+  const text = child.stderr.toString();
+  const [, user, system] = /@([0-9.]+) ([0-9.]+)/.exec(text);
+  return { seconds: Number(user) + Number(system), reads: /: ([0-9]+ reads, .*)/.exec(text)?.[1] ?? "" };
+}
+
+function best(args) {
+  const runs = Array.from({ length: RUNS }, () => run(args));
+  return runs.reduce((least, each) => (each.seconds < least.seconds ? each : least));
+}
+
+const search = best(["search", "-v", image]);
+const boot = best(["boot", "-v", image]);
+const show = (name, { seconds, reads }) => console.log(`${name.padEnd(8)}${seconds.toFixed(2)} s   ${reads}`);
+show("search", search);
+show("boot", boot);
+console.log(`ratio   ${(boot.seconds / search.seconds).toFixed(2)}`);

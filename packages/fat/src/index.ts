@@ -1,0 +1,2 @@
+export { fat } from "./filesystem.js";
+export { FAT_FINDINGS } from "./findings.js";
