@@ -62,6 +62,12 @@ export class Images {
     });
   }
 
+  /** A copy of a volume, for a tool that refuses one that is mounted. */
+  unmounted(kind) {
+    const image = this.volume(kind);
+    return this.kept(`${kind}-copy.img`, (path) => run("cp", "--sparse=always", image, path));
+  }
+
   /** A sparse disk of 1 GiB with ext4, XFS and btrfs, where each of the eight boot paths is a miss but one or two. */
   threeVolumes() {
     return this.kept("three.img", (path) => {

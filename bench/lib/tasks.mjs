@@ -119,7 +119,10 @@ async function readTask(images, kind, mount) {
           ? {
               "btrfs restore": [
                 "btrfs",
-                shell('d=$(mktemp -d); btrfs restore --path-regex "^/(|large)$" "$1" "$d"; rm -r "$d"', image),
+                shell(
+                  'd=$(mktemp -d); btrfs restore --path-regex "^/(|large)$" "$1" "$d" && test -s "$d/large"; s=$?; rm -r "$d"; exit $s',
+                  images.unmounted(kind),
+                ),
               ],
             }
           : {}),

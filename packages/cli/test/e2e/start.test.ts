@@ -1,0 +1,48 @@
+/** The built command as it is published: one file, started from V8's code cache. */
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("../../../..", import.meta.url));
+const main = join(root, "packages/cli/dist/main.js");
+const home = mkdtempSync(join(tmpdir(), "guestprobe-cache-"));
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+function search(env: Readonly<Record<string, string>> = {}): string {
+  const settings = { ...process.env, NODE_DISABLE_COMPILE_CACHE: "", XDG_CACHE_HOME: home, ...env };
+  return execFileSync(process.execPath, [main, "search", join(root, "sample/guest.img")], {
+    env: settings,
+    encoding: "utf8",
+  });
+}
+
+function cached(): string {
+  const all = join(home, "guestprobe");
+  return join(all, readdirSync(all)[0]!, "search.code");
+}
+
+test("compiled code is left for the next run, unless it is switched off, and is never trusted blindly", () => {
+  const answer = search({ NODE_DISABLE_COMPILE_CACHE: "1" });
+  expect(answer).toContain("(xen/xvda,msdos2)/boot/grub/grub.cfg");
+  expect(existsSync(join(home, "guestprobe"))).toBe(false);
+
+  expect(search()).toBe(answer);
+  const place = cached();
+  expect(statSync(place).mode & 0o777).toBe(0o600);
+  const sound = statSync(place).ino;
+  expect(search()).toBe(answer);
+  expect(statSync(place).ino, "a sound cache is left alone").toBe(sound);
+
+  writeFileSync(place, "not what V8 wrote");
+  expect(search()).toBe(answer);
+  expect(statSync(place).size, "V8 refuses it, and it is made anew").toBeGreaterThan(100_000);
+
+  chmodSync(place, 0o666);
+  const open = statSync(place).ino;
+  expect(search()).toBe(answer);
+  expect(statSync(place).ino, "others could have written it: made anew").not.toBe(open);
+  expect(statSync(place).mode & 0o777).toBe(0o600);
+}, 60_000);
