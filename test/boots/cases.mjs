@@ -44,6 +44,25 @@ const separateBoot =
     },
   ];
 
+/** Everything on a logical volume, with another one beside it. */
+const onLvm = (table, fs, group, make) => (parts) => [
+  {
+    table,
+    parts: [
+      {
+        lvm: {
+          group,
+          volumes: [
+            { name: "root", fs, files: make(parts) },
+            { name: "home-2", fs: "ext4", number: 4, files: { "x/y": "z" } },
+          ],
+        },
+      },
+    ],
+  },
+];
+const lvmNode = (group) => `/dev/mapper/${group.replaceAll("-", "--")}-root`;
+
 export const CASES = [
   { name: "pv-mbr-ext4-xz", mode: "pv", disks: one("dos", "ext4", tree("xz")) },
   { name: "pv-mbr-ext4-gzip", mode: "pv", disks: one("dos", "ext4", tree("gzip")) },
@@ -139,9 +158,41 @@ export const CASES = [
       "boot/grub/grub.cfg": grubCfg({ kernels: ["gone"] }),
     })),
   },
+  {
+    name: "pv-mbr-lvm-ext4-pvboot",
+    mode: "pv",
+    disks: onLvm("dos", "ext4", "vg0", (parts) =>
+      withPvboot("gzip", parts.pvboot("x86_64", "/boot/grub", ["lvm", "diskfilter"]))(parts),
+    ),
+  },
+  {
+    name: "pv-gpt-lvm-xfs",
+    mode: "pv",
+    disks: onLvm("gpt", "xfs", "guest-vg", (parts) => ({
+      ...tree("xz")(parts),
+      "boot/grub/grub.cfg": grubCfg({ root: lvmNode("guest-vg") }),
+    })),
+  },
+  {
+    name: "pv-none-lvm-ext4",
+    mode: "pv",
+    disks: onLvm(undefined, "ext4", "vg0", tree("gzip")),
+  },
+  {
+    name: "pv-boot-ext4-root-lvm",
+    mode: "pv",
+    disks: (parts) => {
+      const [boot] = separateBoot("dos", "ext4", "ext4", "gzip")(parts);
+      const [root] = onLvm("dos", "xfs", "vg0", () => etc)(parts);
+      const config = grubCfg({ boot: "", root: "/dev/vg0/root" });
+      const first = { ...boot.parts[0], files: { ...boot.parts[0].files, "grub/grub.cfg": config } };
+      return [{ table: "dos", parts: [first, root.parts[0]] }];
+    },
+  },
   { name: "pvh-mbr-ext4-lz4", mode: "pvh", disks: one("dos", "ext4", tree("original")) },
   { name: "pvh-gpt-ext4-pvboot", mode: "pvh", disks: one("gpt", "ext4", withPvboot("original")) },
   { name: "pvh-none-xfs", mode: "pvh", disks: one(undefined, "xfs", tree("original")) },
+  { name: "pvh-mbr-lvm-ext4", mode: "pvh", disks: onLvm("dos", "ext4", "vg0", tree("original")) },
   { name: "pvh-mbr-ext4-menu-lst", mode: "pvh", disks: one("dos", "ext4", menuOnly("original")) },
   { name: "pygrub-mbr-ext4-lz4", mode: "pygrub", disks: one("dos", "ext4", tree("lz4")) },
   { name: "pygrub-gpt-ext4-zstd", mode: "pygrub", disks: one("gpt", "ext4", tree("zstd")) },

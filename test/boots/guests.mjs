@@ -1,5 +1,5 @@
 // Builds the guest disks of the real boots: small file trees with a kernel, a ramdisk and boot files, on ext4 or XFS,
-// below a DOS table, a GPT or none.
+// on logical volumes too, below a DOS table, a GPT or none.
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -46,9 +46,9 @@ function makeInitrd(work) {
   return path;
 }
 
-/** A GRUB for the guest, as grub-install leaves it in /boot/xen. */
-function makePvboot(work, arch, prefix) {
-  const path = join(work, `pvboot-${arch}${prefix.replaceAll("/", "_")}.elf`);
+/** A GRUB for the guest, as grub-install leaves it in /boot/xen; `more` are modules for what its disks are made of. */
+function makePvboot(work, arch, prefix, more = []) {
+  const path = join(work, ["pvboot", `${arch}${prefix.replaceAll("/", "_")}`, ...more].join("-").concat(".elf"));
   if (existsSync(path)) return path;
   const config = `${path}.cfg`;
   writeFileSync(config, `search.file ${prefix}/grub.cfg root\nset prefix=($root)${prefix}\n`);
@@ -61,6 +61,7 @@ function makePvboot(work, arch, prefix) {
     config,
     "-o",
     path,
+    ...more,
     ..."normal search search_fs_file search_fs_uuid search_label part_msdos part_gpt ext2 xfs linux multiboot configfile echo test gzio xzio lzopio legacycfg sleep boot minicmd loadenv"
       .split(" ")
       .filter((module) => existsSync(`/usr/lib/grub/${arch}-xen/${module}.mod`)),
@@ -68,11 +69,11 @@ function makePvboot(work, arch, prefix) {
   return path;
 }
 
-export const grubCfg = ({ boot = "/boot", root = uuid(1), extra = "", kernels = ["vmlinuz"], mark = "" }) =>
+export const grubCfg = ({ boot = "/boot", root = `UUID=${uuid(1)}`, extra = "", kernels = ["vmlinuz"], mark = "" }) =>
   `set timeout=1\n${extra}${kernels
     .map(
       (kernel) =>
-        `menuentry 'Guest ${kernel}' {\n\tlinux ${boot}/${kernel} root=UUID=${root} ro console=hvc0 panic=0${mark}\n\tinitrd ${boot}/initrd.img\n}\n`,
+        `menuentry 'Guest ${kernel}' {\n\tlinux ${boot}/${kernel} root=${root} ro console=hvc0 panic=0${mark}\n\tinitrd ${boot}/initrd.img\n}\n`,
     )
     .join("")}`;
 
@@ -135,16 +136,84 @@ function protoFile(tree) {
   return `${lines.join("\n")}\n$\n`;
 }
 
+const DOS_TYPES = { linux: "83", lvm: "8e" };
+const GPT_TYPES = {
+  linux: "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
+  lvm: "E6D6D379-F507-44C2-A23C-238F2A3DF928",
+};
+
+/** What a partition takes, MiB. A group keeps one for its label and metadata, and is rounded up to extents of 4. */
+const sizeOfPart = ({ fs, lvm }) =>
+  lvm === undefined
+    ? sizeOf(fs)
+    : Math.ceil((1 + lvm.volumes.reduce((sum, each) => sum + sizeOf(each.fs), 0)) / 4 + 1) * 4;
+
+/** A partition of a disk: a file system, or a volume group. */
+function makePart(image, part, work) {
+  if (part.lvm === undefined) makeFs(image, part, work);
+  else makeGroup(image, part, work);
+}
+
+/**
+ * A volume group of one disk. The tools write their metadata without device-mapper, which the machine may lack; what the
+ * volumes hold is then written where the metadata says that they lie.
+ */
+function makeGroup(image, part, work) {
+  const { group, volumes } = part.lvm;
+  rmSync(image, { force: true });
+  writeFileSync(image, "");
+  truncateSync(image, sizeOfPart(part) * MIB);
+  const loop = run("losetup", ["-f", "--show", image]).toString().trim();
+  const lvm = (...words) =>
+    run("lvm", [
+      ...words,
+      "--driverloaded",
+      "n",
+      "--config",
+      `devices { filter=["a|^${loop}$|","r|.*|"] use_devicesfile=0 }`,
+    ])
+      .toString()
+      .trim();
+  let places;
+  try {
+    lvm("pvcreate", "-q", "--uuid", LVM_UUID, "--norestorefile", loop);
+    lvm("vgcreate", "-q", "-s", "4m", group, loop);
+    for (const { name, fs } of volumes) {
+      lvm("lvcreate", "-q", "-an", "-Zn", "-Wn", "-L", `${sizeOf(fs)}m`, "-n", name, group);
+    }
+    const columns = ["-o", "lv_name,seg_pe_ranges", "--noheadings", "--separator", "|", group];
+    const start = Number(lvm("pvs", "-o", "pe_start", "--noheadings", "--units", "b", "--nosuffix", loop));
+    places = new Map(
+      lvm("lvs", ...columns)
+        .split("\n")
+        .map((line) => line.trim().split("|"))
+        .map(([name, range]) => [name, start + Number(/:([0-9]+)-/.exec(range)[1]) * 4 * MIB]),
+    );
+  } finally {
+    run("losetup", ["-d", loop]);
+  }
+  const disk = openSync(image, "r+");
+  for (const volume of volumes) {
+    const piece = join(work, "volume.img");
+    makeFs(piece, volume, work);
+    writeSync(disk, readFileSync(piece), 0, undefined, places.get(volume.name));
+  }
+  closeSync(disk);
+}
+
+const LVM_UUID = "Guestp-robe-Boot-Boot-Boot-Boot-Groups";
+
 function makeDisk(image, { table, parts }, work) {
-  if (table === undefined) return makeFs(image, parts[0], work);
-  const sizes = parts.map((part) => sizeOf(part.fs));
+  if (table === undefined) return makePart(image, parts[0], work);
+  const sizes = parts.map(sizeOfPart);
   rmSync(image, { force: true });
   writeFileSync(image, "");
   truncateSync(image, (sizes.reduce((sum, size) => sum + size, 0) + 2) * MIB);
-  const type = table === "gpt" ? "0FC63DAF-8483-4772-8E79-3D69D8477DE4" : "83";
+  const types = table === "gpt" ? GPT_TYPES : DOS_TYPES;
   const label = table === "gpt" ? `label: gpt\nlabel-id: ${uuid(50)}\n` : "label: dos\nlabel-id: 0x12345678\n";
   let start = 1;
-  const lines = parts.map((_, index) => {
+  const lines = parts.map((part, index) => {
+    const type = part.lvm === undefined ? types.linux : types.lvm;
     const line = `start=${start}MiB, size=${sizes[index]}MiB, type=${type}${table === "gpt" ? `, uuid=${uuid(60 + index)}` : ""}`;
     start += sizes[index];
     return line;
@@ -154,7 +223,7 @@ function makeDisk(image, { table, parts }, work) {
   const disk = openSync(image, "r+");
   for (const [index, part] of parts.entries()) {
     const piece = join(work, "piece.img");
-    makeFs(piece, part, work);
+    makePart(piece, part, work);
     writeSync(disk, readFileSync(piece), 0, undefined, start * MIB);
     start += sizes[index];
   }
@@ -167,7 +236,7 @@ export function makeGuests(work, cases) {
   const parts = {
     kernels: Object.fromEntries(Object.entries(makeKernels(work)).map(([name, copy]) => [name, { copy }])),
     initrd: { copy: makeInitrd(work) },
-    pvboot: (arch, prefix) => ({ copy: makePvboot(work, arch, prefix) }),
+    pvboot: (arch, prefix, more) => ({ copy: makePvboot(work, arch, prefix, more) }),
   };
   const guests = new Map();
   for (const each of cases) {

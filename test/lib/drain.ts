@@ -5,6 +5,13 @@ import { type FileSystem, walkAll } from "@guestprobe/vfs";
 const MAX_FILE = 1 << 20;
 const MAX_EXTENT_BATCHES = 20_000;
 
+export interface DrainOptions {
+  /** Files and directories visited; all of them unless given. */
+  readonly entries?: number;
+  /** Bytes read of one file. */
+  readonly fileBytes?: number;
+}
+
 export interface Drained {
   /** Files that were read without an error. */
   sound: number;
@@ -16,7 +23,9 @@ export interface Drained {
  * Does with a volume all that can be done: lists it, reads the start and the end of each file, its extents, links and
  * attributes. Anything thrown that is no ImageError is thrown on.
  */
-export async function drain(fs: FileSystem): Promise<Drained> {
+export async function drain(fs: FileSystem, options: DrainOptions = {}): Promise<Drained> {
+  const { entries = Number.POSITIVE_INFINITY, fileBytes = MAX_FILE } = options;
+  let visited = 0;
   const drained: Drained = { sound: 0, errors: [] };
   const attempt = async (work: () => Promise<unknown>): Promise<boolean> => {
     try {
@@ -30,6 +39,8 @@ export async function drain(fs: FileSystem): Promise<Drained> {
   };
   await attempt(async () => {
     for await (const { inode, error } of walkAll(fs)) {
+      visited += 1;
+      if (visited > entries) break;
       if (error !== undefined) drained.errors.push({ code: error.code, message: error.message, offset: error.offset });
       if (inode === undefined) continue;
       const { type, size } = inode.stat;
@@ -37,7 +48,7 @@ export async function drain(fs: FileSystem): Promise<Drained> {
       if (type === "symlink") isSound = (await attempt(() => inode.readLink())) && isSound;
       if (type === "dir") isSound = (await attempt(() => inode.lookup(new TextEncoder().encode("no such")))) && isSound;
       if (type === "file") {
-        isSound = (await attempt(() => inode.read(0, MAX_FILE))) && isSound;
+        isSound = (await attempt(() => inode.read(0, fileBytes))) && isSound;
         isSound = (await attempt(() => inode.read(Math.max(0, size - 10), 10))) && isSound;
         isSound =
           (await attempt(async () => {

@@ -11,7 +11,8 @@ function content(length, seed) {
   return Buffer.from(lines.join("")).subarray(0, length);
 }
 
-const NAMES = [
+/** Names of all kinds that FAT can hold. */
+export const FAT_NAMES = [
   "lower.txt",
   "UPPER.TXT",
   "Mixed.Txt",
@@ -53,7 +54,7 @@ export function writeFatTree(root, { clusterSize, many = 0, fragments = 20, big 
     writeFileSync(at("sizes", `${size}`), content(size, size));
   }
   mkdirSync(at("Names"));
-  for (const [n, name] of NAMES.entries()) writeFileSync(at("Names", name), `${n}`);
+  for (const [n, name] of FAT_NAMES.entries()) writeFileSync(at("Names", name), `${n}`);
   mkdirSync(at("EFI/BOOT"), { recursive: true });
   writeFileSync(at("EFI/BOOT/BOOTX64.EFI"), content(5000, 64));
 

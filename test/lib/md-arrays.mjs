@@ -142,6 +142,8 @@ export async function makeMdArrays(folder, cases) {
     disks: [...disks.map(({ path }) => path), pattern],
     tools: ["mdadm"],
     modules: MD_MODULES,
+    // A minute where nothing else runs.
+    timeout: 900,
     script: `ln -s /dev/vd${"abcdefgh"[disks.length]} /dev/pattern\n${steps.join("\n")}`,
   });
   const read = new Map();

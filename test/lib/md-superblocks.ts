@@ -2,8 +2,8 @@
 import { viewOf } from "@guestprobe/block/struct";
 import { mdp_super_be, mdp_super_le, mdp_superblock_1 } from "../../packages/volume/src/md/layout.js";
 
-type Fields1 = Partial<Record<keyof typeof mdp_superblock_1.$fields, number | bigint | Uint8Array>>;
-type Fields0 = Partial<Record<keyof typeof mdp_super_le.$fields, number | bigint>>;
+export type Fields1 = Partial<Record<keyof typeof mdp_superblock_1.$fields, number | bigint | Uint8Array>>;
+export type Fields0 = Partial<Record<keyof typeof mdp_super_le.$fields, number | bigint>>;
 
 function put(view: DataView, at: number, size: number, value: number | bigint | Uint8Array, little: boolean): void {
   if (value instanceof Uint8Array) new Uint8Array(view.buffer, view.byteOffset).set(value, at);

@@ -45,6 +45,8 @@ const TOOLS = {
   xz: "xz-utils",
   "mkfs.fat": "dosfstools",
   mcopy: "mtools",
+  xorriso: "xorriso",
+  genisoimage: "genisoimage",
   zstd: "zstd",
   bzip2: "bzip2",
   mkswap: "util-linux",

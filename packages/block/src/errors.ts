@@ -92,8 +92,3 @@ export function isImageError(error: unknown, code?: ErrorCode): error is ImageEr
   if (typeof error !== "object" || error === null || !(BRAND in error)) return false;
   return code === undefined || (error as { code?: unknown }).code === code;
 }
-
-/** Throws `aborted` if the signal has fired; its reason becomes the cause. */
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new ImageError("aborted", "the operation was aborted", { cause: signal.reason });
-}

@@ -1,3 +1,4 @@
+export { polledSignal, throwIfAborted, turnFor } from "./abort.js";
 export { crc32, crc32c, crc32cRaw } from "./crc.js";
 export { allocate, type BlockDevice, type ByteRange, checkRange, type MappedRange, readUpTo } from "./device.js";
 export {
@@ -8,7 +9,6 @@ export {
   ImageError,
   type ImageErrorOptions,
   isImageError,
-  throwIfAborted,
 } from "./errors.js";
 export { checkFeatures, type Feature, featureNames, hasBit, refusedFeatures } from "./features.js";
 export {

@@ -1,5 +1,6 @@
+import { throwIfAborted } from "./abort.js";
 import { allocate, type BlockDevice, checkRange, type MappedRange } from "./device.js";
-import { ImageError, throwIfAborted } from "./errors.js";
+import { ImageError } from "./errors.js";
 
 /**
  * Where a run of bytes of a mapped device comes from.

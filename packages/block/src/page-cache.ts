@@ -1,5 +1,6 @@
+import { throwIfAborted, turnFor } from "./abort.js";
 import { allocate, type BlockDevice, checkRange } from "./device.js";
-import { ImageError, throwIfAborted } from "./errors.js";
+import { ImageError } from "./errors.js";
 import { isPowerOfTwo } from "./u64.js";
 
 export interface PageCacheOptions {
@@ -207,6 +208,8 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
     clear: () => pages.clear(),
     peek,
     read(offset, length, signal) {
+      const turn = turnFor(signal);
+      if (turn !== undefined) return turn.then(() => read(offset, length, signal));
       const hit = signal?.aborted ? undefined : peek(offset, length);
       return hit === undefined ? read(offset, length, signal) : Promise.resolve(hit);
     },

@@ -26,12 +26,12 @@ export function distributionOf(osRelease: Uint8Array): Distribution | undefined 
   return undefined;
 }
 
+/** "Fedora, SUSE: `command`" is for those two; a step that names none is for all. */
+const FOR = /^((?:Debian|Fedora|SUSE|Arch|Alpine)(?:, (?:Debian|Fedora|SUSE|Arch|Alpine))*): /;
+
 /** The finding with the steps that are for this distribution, and those for all. */
 export function forDistribution(found: Finding, distribution: Distribution | undefined): Finding {
   if (distribution === undefined) return found;
-  const meant = (step: string): boolean => {
-    const name = /^(Debian|Fedora|SUSE|Arch|Alpine):/.exec(step)?.[1];
-    return name === undefined || name === distribution;
-  };
+  const meant = (step: string): boolean => FOR.exec(step)?.[1]?.split(", ").includes(distribution) ?? true;
   return { ...found, next: found.next.filter(meant) };
 }

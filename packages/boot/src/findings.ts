@@ -32,6 +32,7 @@ export const PVBOOT_BROKEN = kind(
   "The guest's own loader is no file that GRUB can hand over to",
   "GRUB hands over to ELF files of its own width with Xen notes alone. It prints an error and goes on with the next step.",
   "Debian: `apt-get install --reinstall grub-xen` and `grub-install --target=x86_64-xen`",
+  "or remove the file",
 );
 export const PVBOOT_OTHER_ARCH = kind(
   "boot-pvboot-other-arch",
@@ -39,6 +40,7 @@ export const PVBOOT_OTHER_ARCH = kind(
   "The guest has a loader of its own, for the other width only",
   "A PV loader cannot change between 32 and 64 bits: this host passes the file over.",
   "Debian: `grub-install --target=x86_64-xen` (or i386-xen) for the host's width",
+  "or nothing: the loader goes on to grub.cfg",
 );
 export const KERNEL_ARCH = kind(
   "boot-kernel-arch",
@@ -78,6 +80,10 @@ export const KERNEL_REFUSED = kind(
   "The loader refuses the kernel",
   "The file is no kernel in a form that this loader takes, or it is damaged.",
   "Debian: `apt-get install --reinstall linux-image-$(uname -r)`",
+  "Fedora: `dnf reinstall kernel-core`",
+  "SUSE: `zypper install --force kernel-default`",
+  "Arch: `pacman -S linux`",
+  "Alpine: `apk fix linux-virt`",
 );
 export const KERNEL_MISSING = kind(
   "boot-kernel-missing",
@@ -85,7 +91,8 @@ export const KERNEL_MISSING = kind(
   "The kernel that the entry names is not there",
   "The configuration is older than what is in /boot, or it names the file as seen from another volume.",
   "Debian: `update-grub`",
-  "Fedora: `grub2-mkconfig -o /boot/grub2/grub.cfg`",
+  "Fedora, SUSE: `grub2-mkconfig -o /boot/grub2/grub.cfg`",
+  "Arch, Alpine: `grub-mkconfig -o /boot/grub/grub.cfg`",
 );
 export const INITRD_MISSING = kind(
   "boot-initrd-missing",
@@ -93,6 +100,9 @@ export const INITRD_MISSING = kind(
   "A ramdisk that the entry names is not there",
   "GRUB prints an error and starts the kernel without it; most kernels then find no root.",
   "Debian: `update-initramfs -c -k all`, then `update-grub`",
+  "Fedora, SUSE: `dracut --regenerate-all --force`",
+  "Arch: `mkinitcpio -P`",
+  "Alpine: `mkinitfs`",
 );
 export const INITRD_STRANGE = kind(
   "boot-initrd-strange",
@@ -101,6 +111,9 @@ export const INITRD_STRANGE = kind(
   "It is neither a cpio archive nor compressed by anything that kernels unpack. The loader takes it all the same; the kernel " +
     "will not.",
   "Debian: `update-initramfs -u -k all`",
+  "Fedora, SUSE: `dracut --regenerate-all --force`",
+  "Arch: `mkinitcpio -P`",
+  "Alpine: `mkinitfs`",
 );
 export const COMMAND_MISSING = kind(
   "boot-command-missing",
@@ -109,6 +122,7 @@ export const COMMAND_MISSING = kind(
   "The loader prints an error and goes on as if the command had succeeded. With blscfg, which Fedora's GRUB has and " +
     "Debian's has not, the menu stays without its entries.",
   "Fedora: `GRUB_ENABLE_BLSCFG=false` in /etc/default/grub, then `grub2-mkconfig -o /boot/grub2/grub.cfg`",
+  "or install the guest's own GRUB as /boot/xen/pvboot-x86_64.elf: `grub-mkstandalone -O x86_64-xen`",
 );
 export const FILE_HIDDEN = kind(
   "boot-file-hidden",
@@ -167,6 +181,8 @@ export const RESUME_MISSING = kind(
   "The volume to resume from is on none of the disks",
   "The ramdisk waits for it for a while and goes on.",
   "Debian: /etc/initramfs-tools/conf.d/resume, then `update-initramfs -u`",
+  "Fedora: `grubby --update-kernel=ALL --remove-args=resume`",
+  "or take resume= out of the kernel's command line",
 );
 export const FSTAB_MISSING = kind(
   "boot-fstab-missing",
@@ -216,12 +232,15 @@ export const CONFIG_PROBLEM = kind(
   "warning",
   "The configuration cannot be followed as this loader would",
   "The loader stops or loses its way at the line that is named.",
+  "see what GRUB's parser makes of it: `guestprobe cat IMAGE /boot/grub/grub.cfg > grub.cfg` and `guestprobe grub check grub.cfg`",
+  "Debian: write it anew, `update-grub`",
 );
 export const NOT_KNOWN = kind(
   "boot-not-known",
   "warning",
   "Something that the answer rests on could not be read here",
   "The loader may read it, this tool did not: the answer is `unknown` rather than a guess.",
+  "see what was in the way: `guestprobe inspect -v IMAGE`",
 );
 
 /** Every kind of finding that a boot verdict can hold. */

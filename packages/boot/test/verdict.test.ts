@@ -1,6 +1,8 @@
 import { gzipSync } from "node:zlib";
+import { finding } from "@guestprobe/block";
 import { BOOT_FINDINGS, bootVerdict, profileById, type Verdict, type VerdictOptions } from "@guestprobe/boot";
 import { afterAll, describe, expect, test } from "vitest";
+import { forDistribution } from "../src/distribution.js";
 import {
   fakePayload,
   LINUX_NOTES,
@@ -259,6 +261,21 @@ describe("findings", () => {
   afterAll(() => {
     expect(Object.keys(CASES).toSorted()).toEqual(BOOT_FINDINGS.map(({ code }) => code).toSorted());
   });
+
+  for (const family of ["Debian", "Fedora", "SUSE", "Arch", "Alpine"] as const) {
+    test(`each has a text, and a remedy for ${family}`, () => {
+      for (const found of BOOT_FINDINGS) {
+        expect(found.title.length, found.code).toBeGreaterThan(10);
+        expect(found.explanation.length, found.code).toBeGreaterThan(40);
+        const { next } = forDistribution(finding(found, ""), family);
+        expect(next.length, found.code).toBeGreaterThan(0);
+        for (const step of next) {
+          const named = /^([A-Z]\w+(?:, [A-Z]\w+)*): /.exec(step)?.[1];
+          expect(named?.split(", ") ?? [family], step).toContain(family);
+        }
+      }
+    });
+  }
 
   test("remedies are for the guest's distribution", async () => {
     const fedora = await ask(

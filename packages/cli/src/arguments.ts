@@ -21,7 +21,7 @@ function hostStat(word: string): Stats | undefined {
 
 export const isOnHost = (word: string): boolean => hostStat(word) !== undefined;
 
-function isHostFile(word: string): boolean {
+export function isHostFile(word: string): boolean {
   const stat = hostStat(word);
   return stat !== undefined && (stat.isFile() || stat.isBlockDevice());
 }

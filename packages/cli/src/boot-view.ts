@@ -34,7 +34,7 @@ export function bootView(guest: Guest, options: Options, out: Output): GuestView
         dirty: out.log.findings.some((each) => each.device === device.name && DIRTY.has(each.code)),
         hidden: "obstacle" in device ? device.obstacle.reason : obstacle?.reason,
         error,
-        read: async (path) => (fs === undefined ? undefined : readSmall(fs, path)),
+        read: async (path) => (fs === undefined ? undefined : readSmall(fs, path, guest.signal)),
       });
     }
     return found;
@@ -50,9 +50,9 @@ export function bootView(guest: Guest, options: Options, out: Output): GuestView
   };
 }
 
-async function readSmall(fs: FileSystem, path: string): Promise<Uint8Array | undefined> {
+async function readSmall(fs: FileSystem, path: string, signal: AbortSignal): Promise<Uint8Array | undefined> {
   try {
-    const found = await resolve(fs, encodeText(path), { policy: LINUX_WALK });
+    const found = await resolve(fs, encodeText(path), { policy: LINUX_WALK, signal });
     if (found?.inode.stat.type !== "file") return undefined;
     return await found.inode.read(0, Math.min(found.inode.stat.size, MAX_FILE));
   } catch (error) {

@@ -49,10 +49,13 @@ export function loadCompiled(file: string, key: string): unknown {
   return module.exports;
 }
 
-/** Undefined where there is none of the user's own: no home, somebody else's home (sudo), or switched off. */
+/**
+ * Undefined where there is none of the user's own: no home, somebody else's home (sudo), switched off, or out of reach
+ * behind Node's permission model.
+ */
 function cacheFolder(): string | undefined {
   const { env } = process;
-  if (env.NODE_DISABLE_COMPILE_CACHE) return undefined;
+  if (env.NODE_DISABLE_COMPILE_CACHE || Reflect.has(process, "permission")) return undefined;
   const home = env.HOME === undefined ? env.LOCALAPPDATA : join(env.HOME, ".cache");
   const base = env.XDG_CACHE_HOME || home;
   if (base === undefined) return undefined;
@@ -86,7 +89,11 @@ function store(place: string, script: Script): void {
     writeFileSync(partial, script.createCachedData(), { flag: "wx", mode: 0o600 });
     renameSync(partial, place);
   } catch {
-    rmSync(partial, { force: true });
+    try {
+      rmSync(partial, { force: true });
+    } catch {
+      // What kept it from being written keeps it from being removed.
+    }
   }
 }
 

@@ -26,7 +26,7 @@ export function checkSize({ limits }: Context, volume: Volume, { stat, offset }:
  */
 export async function* contentOf(context: Context, volume: Volume, inode: Inode): AsyncGenerator<Uint8Array> {
   checkSize(context, volume, inode);
-  for await (const piece of filePieces(inode)) {
+  for await (const piece of filePieces(inode, { signal: context.watch.signal })) {
     context.watch.check();
     yield piece;
   }

@@ -1,3 +1,4 @@
+import { meterDecoders } from "@guestprobe/codec";
 import { EXIT, type ExitCode } from "./exit.js";
 import { type Guest, openGuest } from "./guest.js";
 import { type Limits, parseLimits, Watch } from "./limits.js";
@@ -28,6 +29,7 @@ export function makeContext(options: Options): Context {
     color: options.color as "auto" | "always" | "never",
   });
   const watch = new Watch(limits);
+  meterDecoders((bytes) => watch.countDecoded(bytes));
   const guests: Guest[] = [];
   return {
     out,

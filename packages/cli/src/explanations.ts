@@ -5,6 +5,7 @@ import { EXT_FINDINGS } from "@guestprobe/ext";
 import { FAT_FINDINGS } from "@guestprobe/fat";
 import { GRUB_SEARCH_FINDINGS } from "@guestprobe/grub";
 import { IMAGE_FINDINGS } from "@guestprobe/image";
+import { ISO9660_FINDINGS } from "@guestprobe/iso9660";
 import { PARTITION_FINDINGS } from "@guestprobe/partition";
 import { SIGNATURE_FINDINGS } from "@guestprobe/signature";
 import { SQUASHFS_FINDINGS } from "@guestprobe/squashfs";
@@ -12,6 +13,7 @@ import { AMBIGUOUS_FILE_SYSTEM } from "@guestprobe/vfs";
 import { VOLUME_FINDINGS } from "@guestprobe/volume";
 import { XFS_FINDINGS } from "@guestprobe/xfs";
 import { NOT_READ, NOTHING_RECOGNISED } from "./commands/inspect.js";
+import { SANDBOX_ENDED } from "./sandbox.js";
 
 const kind = (
   code: ErrorCode,
@@ -120,6 +122,7 @@ export const EXPLANATIONS: ReadonlyMap<string, FindingKind> = new Map(
     AMBIGUOUS_FILE_SYSTEM,
     NOTHING_RECOGNISED,
     NOT_READ,
+    SANDBOX_ENDED,
     ...IMAGE_FINDINGS,
     ...PARTITION_FINDINGS,
     ...SIGNATURE_FINDINGS,
@@ -128,6 +131,7 @@ export const EXPLANATIONS: ReadonlyMap<string, FindingKind> = new Map(
     ...BTRFS_FINDINGS,
     ...SQUASHFS_FINDINGS,
     ...FAT_FINDINGS,
+    ...ISO9660_FINDINGS,
     ...VOLUME_FINDINGS,
     ...GRUB_SEARCH_FINDINGS,
     ...BOOT_FINDINGS,

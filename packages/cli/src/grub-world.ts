@@ -56,6 +56,7 @@ export function guestWorld(guest: Guest, options: Options): GuestWorld {
   };
 
   const world: World = {
+    signal: guest.signal,
     async devices() {
       return (await session.devices()).map(({ name }) => name);
     },

@@ -12,14 +12,7 @@ import { isBtrfs } from "@guestprobe/btrfs";
 import { escapeDiskName, GrubSearch, type GrubVersion, grubMapped } from "@guestprobe/grub";
 import type { DiskImage } from "@guestprobe/image";
 import { type Partition, type Partitions, readPartitions } from "@guestprobe/partition";
-import {
-  type ChecksumPolicy,
-  type FileSystem,
-  type Inode,
-  LINUX_WALK,
-  openFileSystem,
-  type ResolveOptions,
-} from "@guestprobe/vfs";
+import { type ChecksumPolicy, type FileSystem, type Inode, openFileSystem, type ResolveOptions } from "@guestprobe/vfs";
 import { nameDisks } from "./disk-names.js";
 import { UsageError } from "./exit.js";
 import { FORMATS } from "./formats.js";
@@ -71,6 +64,8 @@ export interface Place {
 
 /** The disks of one guest, opened together. */
 export interface Guest extends MappedDisks {
+  /** Ends the work when a limit of the run is reached. */
+  readonly signal: AbortSignal;
   readonly disks: readonly Disk[];
   /**
    * In the order of the command line: each disk, then its partitions by number; behind them logical volumes and arrays in
@@ -202,6 +197,7 @@ function makeGuest(
     try {
       return await openFileSystem(volume.block, FORMATS, {
         report,
+        signal: watch.signal,
         members: others(volume).map(({ block }) => block),
         ...(options.subvol === undefined ? {} : { subvol: options.subvol as string }),
         ...(realtime === undefined ? {} : { realtime }),
@@ -245,7 +241,9 @@ function makeGuest(
   };
   return {
     ...guest,
-    place: (path, walk) => findPlace(guest, path, { policy: LINUX_WALK, ...walk }, { out, watch }),
+    signal: watch.signal,
+    place: (path, walk) =>
+      findPlace(guest, path, { policy: watch.linuxWalk, signal: watch.signal, ...walk }, { out, watch }),
     async close() {
       await Promise.all(files.map((file) => file.close()));
     },

@@ -1,4 +1,5 @@
-import { type BlockDevice, ImageError } from "@guestprobe/block";
+import { type BlockDevice, ImageError, polledSignal } from "@guestprobe/block";
+import { LINUX_WALK, type WalkOptions, type WalkPolicy } from "@guestprobe/vfs";
 import { UsageError } from "./exit.js";
 import type { Options } from "./verbs.js";
 
@@ -10,6 +11,14 @@ export interface Limits {
   readonly time: number | undefined;
   /** Files and directories visited. */
   readonly entries: number;
+  /** Directories inside one another. */
+  readonly depth: number;
+  /** Symbolic links followed on the way to one file. */
+  readonly symlinks: number;
+  /** Bytes that decoders make in all. */
+  readonly decoded: number;
+  /** Bytes read from the images; undefined when there is no bound. */
+  readonly reads: number | undefined;
   /** Bytes of the largest file whose content is read; undefined for what its volume makes likely. */
   readonly file: number | undefined;
 }
@@ -30,14 +39,27 @@ export function parseSize(text: string, option: string): number {
   return Math.floor(value);
 }
 
+/** What holds unless the command line says otherwise. SECURITY.md has the reasons. */
+export const DEFAULT_LIMITS: Limits = {
+  memory: 1 << 30,
+  time: undefined,
+  entries: 10_000_000,
+  depth: 4096,
+  symlinks: LINUX_WALK.maxSymlinks,
+  decoded: 1024 * (1 << 30),
+  reads: undefined,
+  file: undefined,
+};
+
 export function parseLimits(options: Options): Limits {
-  const memory = options.limitMemory === undefined ? 1 << 30 : parseSize(String(options.limitMemory), "--limit-memory");
-  const entries = options.limitEntries === undefined ? 10_000_000 : Number(options.limitEntries);
-  if (!Number.isSafeInteger(entries) || entries < 1) {
-    throw new UsageError(`--limit-entries: "${options.limitEntries}" is not a number of entries`, [
-      "--limit-entries 100000",
-    ]);
-  }
+  const size = <T>(key: string, option: string, fallback: T): number | T =>
+    options[key] === undefined ? fallback : parseSize(String(options[key]), option);
+  const count = (key: string, option: string, fallback: number, least: number): number => {
+    const value = options[key] === undefined ? fallback : Number(options[key]);
+    if (Number.isSafeInteger(value) && value >= least && options[key] !== "") return value;
+    throw new UsageError(`${option}: "${options[key]}" is not a number of them`, [`${option} ${fallback}`]);
+  };
+  const memory = size("limitMemory", "--limit-memory", DEFAULT_LIMITS.memory);
   if (memory < 64 << 20) throw new UsageError("--limit-memory: this program alone needs 64M", ["--limit-memory 256M"]);
   let time: number | undefined;
   if (options.limitTime !== undefined) {
@@ -45,28 +67,48 @@ export function parseLimits(options: Options): Limits {
     if (match === null) throw new UsageError(`--limit-time: "${options.limitTime}" is not a time`, ["30s", "5m"]);
     time = Number(match[1]) * (TIMES[match[2]!] ?? 1000);
   }
-  const file = options.limitFile === undefined ? undefined : parseSize(String(options.limitFile), "--limit-file");
-  return { memory, time, entries, file };
+  return {
+    memory,
+    time,
+    entries: count("limitEntries", "--limit-entries", DEFAULT_LIMITS.entries, 1),
+    depth: count("limitDepth", "--limit-depth", DEFAULT_LIMITS.depth, 1),
+    symlinks: count("limitSymlinks", "--limit-symlinks", DEFAULT_LIMITS.symlinks, 0),
+    decoded: size("limitDecoded", "--limit-decoded", DEFAULT_LIMITS.decoded),
+    reads: size("limitReads", "--limit-reads", DEFAULT_LIMITS.reads),
+    file: size("limitFile", "--limit-file", DEFAULT_LIMITS.file),
+  };
 }
 
 /** How often memory is looked at: asking the system costs some microseconds. */
 const MEMORY_EVERY = 64;
 
 /**
- * Watches time and memory. Reads of the command line's disks block, so no timer would fire between them: the bounds are
- * checked where the work passes by, at each read below the cache and at each entry of a walk.
+ * Holds a run to its limits: the one place that counts. Reads of the command line's disks block, so no timer would fire
+ * between them: the bounds are checked where the work passes by, at each read below the cache, at each entry of a walk,
+ * and wherever a reader, a decoder or GRUB's interpreter looks at its signal.
  */
 export class Watch {
   readonly #limits: Limits;
   readonly #start: number;
   #calls = 0;
   #entries = 0;
+  #decoded = 0;
+  #read = 0;
   #over: ImageError | undefined;
+
+  /** For whatever takes an AbortSignal: ends the work when a limit is reached. */
+  readonly signal: AbortSignal = polledSignal(() => this.check());
+  /** How the paths of a command line are walked. */
+  readonly linuxWalk: WalkPolicy;
+  /** How the directories of a command line are walked; the entries are counted here. */
+  readonly walk: WalkOptions;
 
   constructor(limits: Limits) {
     this.#limits = limits;
     // Node loads a module for the clock; a run without a limit needs none.
     this.#start = limits.time === undefined ? 0 : performance.now();
+    this.linuxWalk = { ...LINUX_WALK, maxSymlinks: limits.symlinks };
+    this.walk = { maxEntries: Number.POSITIVE_INFINITY, maxDepth: limits.depth, signal: this.signal };
   }
 
   /** The limit that ended the run. */
@@ -107,13 +149,32 @@ export class Watch {
     this.check();
   }
 
+  /** Counts what a decoder made, bytes. Throws ImageError `limit`. */
+  countDecoded(bytes: number): void {
+    this.#decoded += bytes;
+    if (this.#decoded > this.#limits.decoded) this.#end(`more than ${this.#limits.decoded} bytes decoded`);
+    this.check();
+  }
+
+  #countRead(bytes: number): void {
+    const { reads } = this.#limits;
+    this.#read += bytes;
+    if (reads !== undefined && this.#read > reads) this.#end(`more than ${reads} bytes read from the images`);
+    this.check();
+  }
+
+  /** Whether a directory on this path, of so many components, may be entered. */
+  isTooDeep(components: number): boolean {
+    return components > this.#limits.depth;
+  }
+
   /** `device`, with the bounds checked at each read. */
   guard(device: BlockDevice): BlockDevice {
     const guarded: BlockDevice = {
       size: device.size,
       sectorSize: device.sectorSize,
       read: async (offset, length, signal) => {
-        this.check();
+        this.#countRead(length);
         return device.read(offset, length, signal);
       },
     };

@@ -29,6 +29,8 @@ export async function run(argv: readonly string[]): Promise<ExitCode> {
   }
   if (invocation === undefined) return EXIT.usage;
   try {
+    if (invocation.options.sandbox === true)
+      return await (await import("./sandbox.js")).runSandboxed(words, invocation);
     return await runVerb(invocation);
   } catch (error) {
     // The reader of a pipe went away (`| head`): nobody is left to tell.

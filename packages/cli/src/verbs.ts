@@ -38,6 +38,14 @@ export const COMMON_OPTIONS: readonly OptionSpec[] = [
   { flags: "--limit-memory <size>", description: "most memory, as 256M or 1G (default 1G)" },
   { flags: "--limit-time <time>", description: "most time, as 30s or 5m" },
   { flags: "--limit-entries <n>", description: "most files and directories visited (default 10000000)" },
+  { flags: "--limit-depth <n>", description: "most directories inside one another (default 4096)" },
+  { flags: "--limit-symlinks <n>", description: "most symbolic links followed to one file (default 40)" },
+  { flags: "--limit-decoded <size>", description: "most bytes that decoders make in all (default 1T)" },
+  { flags: "--limit-reads <size>", description: "most bytes read from the images" },
+  {
+    flags: "--sandbox",
+    description: "read in a process of its own that can open nothing but the images, and is ended at the limits",
+  },
 ];
 
 /** Options of every verb that opens images. */

@@ -30,6 +30,16 @@ export function tooLong(bound: OutputBound, format: string, offset?: number): Im
     : new ImageError("limit", `stream holds more than the limit of ${bound.max} bytes`, { format, offset });
 }
 
+let meter: ((bytes: number) => void) | undefined;
+
+/**
+ * Tells `listener` of every output, bytes, before it is handed over; what it throws takes the output's place. One for
+ * the whole program, which bounds by it what all its decoders make together.
+ */
+export function meterDecoders(listener: ((bytes: number) => void) | undefined): void {
+  meter = listener;
+}
+
 /** Refuses an output of `length` bytes that `bound` does not allow. */
 export function checkLength(length: number, bound: OutputBound, format: string, offset?: number): void {
   if ("exact" in bound ? length > bound.exact : length > bound.max) throw tooLong(bound, format, offset);
@@ -37,6 +47,7 @@ export function checkLength(length: number, bound: OutputBound, format: string, 
     const reason = `stream ends after ${length} bytes, expected ${bound.exact}`;
     throw new ImageError("corrupt", reason, { format, offset });
   }
+  meter?.(length);
 }
 
 /** The first `length` bytes of `out` as the caller's own array, without keeping a much larger one alive. */

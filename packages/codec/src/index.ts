@@ -1,4 +1,4 @@
-export { MAX_OUTPUT } from "./bound.js";
+export { MAX_OUTPUT, meterDecoders } from "./bound.js";
 export { decodeBzip2 } from "./bzip2.js";
 export { decodeDeflate, decodeDeflatePortable } from "./deflate.js";
 export { decodeGzip, decodeGzipPortable } from "./gzip.js";

@@ -1,12 +1,12 @@
 import { type BlockDevice, finding, isImageError, readUpTo, throwIfAborted } from "@guestprobe/block";
-import type { FileSystem, FileSystemFormat, OpenOptions } from "@guestprobe/vfs";
+import { type FileSystem, type FileSystemFormat, InodeIndex, type OpenOptions } from "@guestprobe/vfs";
 import { type BootSector, decodeBootSector, formatSerial, isBootSector } from "./boot-sector.js";
 import { checkVolume, labelOf } from "./checks.js";
-import { openRoot } from "./fat-inode.js";
-import { InodeIndex } from "./find-inode.js";
+import type { FatEntry } from "./directory.js";
+import { openEntryAt, openRoot, ROOT_INO } from "./fat-inode.js";
 import { BACKUP_BOOT_SECTOR } from "./findings.js";
 import { fat_boot_sector } from "./layout.js";
-import { placeOf } from "./place.js";
+import { failure, placeOf } from "./place.js";
 import { Volume } from "./volume.js";
 
 /** Where FAT32 keeps the copy of its boot sector unless told otherwise. "Backup Boot Sector" */
@@ -67,7 +67,7 @@ async function openVolume(device: BlockDevice, bs: BootSector, { report, signal 
   const volume = new Volume(device, bs, report);
   const root = await openRoot(volume, signal);
   await checkVolume(volume, signal);
-  const index = new InodeIndex(volume, root);
+  const index = new InodeIndex(root, ({ ref }) => (ref as FatEntry).offset);
   return {
     kind: "vfat",
     label: await labelOf(volume, signal),
@@ -83,7 +83,10 @@ async function openVolume(device: BlockDevice, bs: BootSector, { report, signal 
 
     async inode(ino, inodeSignal) {
       throwIfAborted(inodeSignal);
-      return index.find(ino, inodeSignal);
+      if (ino === ROOT_INO) return root;
+      const offset = await index.find(ino, inodeSignal);
+      if (offset === undefined) throw failure("not-found", `no entry of a directory has the number ${ino}`);
+      return openEntryAt(volume, offset, inodeSignal);
     },
   };
 }

@@ -1,4 +1,5 @@
 import { type ImageError, isImageError } from "@guestprobe/block";
+import { ListingCache } from "@guestprobe/vfs";
 import { DirectoryDecoder } from "./directory.js";
 import { nameKey } from "./names.js";
 import type { Directory, Volume } from "./volume.js";
@@ -16,8 +17,7 @@ interface Names {
 /** The names of the directories that were looked into last. */
 export class NameIndex {
   readonly #volume: Volume;
-  readonly #kept = new Map<Directory, Names>();
-  #total = 0;
+  readonly #kept = new ListingCache<Directory, Names>(KEPT_NAMES, ({ offsets }) => offsets.size);
 
   constructor(volume: Volume) {
     this.#volume = volume;
@@ -37,18 +37,8 @@ export class NameIndex {
     return offset;
   }
 
-  async #of(directory: Directory, signal: AbortSignal | undefined): Promise<Names> {
-    const known = this.#kept.get(directory);
-    if (known !== undefined) return known;
-    const names = await this.#list(directory, signal);
-    for (const [oldest, { offsets }] of this.#kept) {
-      if (this.#total + names.offsets.size <= KEPT_NAMES) break;
-      this.#kept.delete(oldest);
-      this.#total -= offsets.size;
-    }
-    if (!this.#kept.has(directory)) this.#total += names.offsets.size;
-    this.#kept.set(directory, names);
-    return names;
+  #of(directory: Directory, signal: AbortSignal | undefined): Promise<Names> {
+    return this.#kept.get(directory, () => this.#list(directory, signal));
   }
 
   async #list(directory: Directory, signal: AbortSignal | undefined): Promise<Names> {

@@ -16,6 +16,7 @@ export { btrfsGate } from "./gate/btrfs.js";
 export { ext2Gate, GRUB_EXT2_FEATURES, GRUB_EXT2_VERSIONS, type GrubFeature } from "./gate/ext2.js";
 export { fatGate } from "./gate/fat.js";
 export { DRIVER_ORDER, GATES } from "./gate/index.js";
+export { iso9660Gate } from "./gate/iso9660.js";
 export {
   GRUB_SQUASH4_COMPRESSORS,
   GRUB_SQUASH4_VERSIONS,

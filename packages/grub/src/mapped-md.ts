@@ -2,6 +2,8 @@ import type { MdArray } from "@guestprobe/volume";
 
 /** Layouts of RAID 5 and 6 that GRUB knows: left and right, symmetric or not. Others it reads as if they were one of these. */
 const MAX_PARITY_LAYOUT = 3;
+/** Of RAID 6, GRUB takes the data of a row in another order than Linux. */
+const LEFT_ASYMMETRIC = 0;
 /** Copies that stay within sets of members: GRUB takes the bit for offset copies. */
 const RAID10_FAR_SETS = 0x2_0000;
 
@@ -19,7 +21,7 @@ export function mdObstacle({ level, layout, raidDisks, members }: MdArray): stri
       return lacks(raidDisks - 1);
     case 5:
     case 6:
-      if (layout > MAX_PARITY_LAYOUT) return `GRUB misreads layout ${layout} of RAID ${level}`;
+      if (layout > MAX_PARITY_LAYOUT || (level === 6 && layout === LEFT_ASYMMETRIC)) return `GRUB misreads layout ${layout} of RAID ${level}`;
       return lacks(raidDisks - (level - 4));
     case 10: {
       if (layout >= RAID10_FAR_SETS) return "GRUB misreads copies that stay within sets of members";

@@ -1,4 +1,4 @@
-import { allocate, type BlockDevice, checkRange, ImageError, throwIfAborted } from "@guestprobe/block";
+import { allocate, type BlockDevice, checkRange, ImageError, throwIfAborted, turnFor } from "@guestprobe/block";
 import type { Extent, Inode } from "./types.js";
 
 /** Bytes of one read when a file is read whole or as a stream. */
@@ -90,6 +90,8 @@ export async function* filePieces(inode: Inode, options: ReadStreamOptions = {})
   // Asked even when there is nothing to yield: an empty directory is to be refused as a full one is.
   if (start >= end) await inode.read(start, 0, signal);
   for (let at = start; at < end; ) {
+    const turn = turnFor(signal);
+    if (turn !== undefined) await turn;
     throwIfAborted(signal);
     const piece = await inode.read(at, Math.min(PIECE, end - at), signal);
     if (piece.length === 0) {

@@ -1,3 +1,4 @@
+export { InodeIndex, ListingCache } from "./directory-cache.js";
 export { type Entry, type EntryParts, textPair, toEntry } from "./entry.js";
 export {
   clampRead,

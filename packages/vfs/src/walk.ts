@@ -1,4 +1,4 @@
-import { ImageError, isImageError, throwIfAborted } from "@guestprobe/block";
+import { ImageError, isImageError, throwIfAborted, turnFor } from "@guestprobe/block";
 import { childPath } from "./path.js";
 import type { Dirent, FileSystem, Inode } from "./types.js";
 
@@ -61,6 +61,8 @@ export async function* walk(
   try {
     descend(first, start);
     while (open.length > 0) {
+      const turn = turnFor(signal);
+      if (turn !== undefined) await turn;
       throwIfAborted(signal);
       const top = open[open.length - 1]!;
       const directory = inside[inside.length - 1]!;

@@ -1,6 +1,7 @@
 import { close, constants, fstatSync, openSync, read as readCallback, readSync, type Stats, statSync } from "node:fs";
+import { throwIfAborted } from "../abort.js";
 import { allocate, type BlockDevice, checkRange } from "../device.js";
-import { ImageError, isImageError, throwIfAborted } from "../errors.js";
+import { ImageError, isImageError } from "../errors.js";
 
 export interface FileDeviceOptions {
   /**

@@ -1,5 +1,6 @@
+import { throwIfAborted } from "../abort.js";
 import { type BlockDevice, checkRange } from "../device.js";
-import { ImageError, throwIfAborted } from "../errors.js";
+import { ImageError } from "../errors.js";
 
 /** A device over a Blob, and so over a File that a user chose in a browser. */
 export function blobDevice(blob: Blob): BlockDevice {

@@ -1,5 +1,5 @@
+import { throwIfAborted, turnFor } from "../abort.js";
 import { type BlockDevice, checkRange } from "../device.js";
-import { throwIfAborted } from "../errors.js";
 
 /** A device over bytes in memory. Reads share memory with `source`. */
 export function bufferDevice(source: Uint8Array, options: { readonly sectorSize?: number } = {}): BlockDevice {
@@ -10,6 +10,8 @@ export function bufferDevice(source: Uint8Array, options: { readonly sectorSize?
     sectorSize: options.sectorSize,
     async read(offset, length, signal) {
       checkRange(data.length, offset, length);
+      const turn = turnFor(signal);
+      if (turn !== undefined) await turn;
       throwIfAborted(signal);
       return data.subarray(offset, offset + length);
     },

@@ -1,5 +1,6 @@
+import { throwIfAborted } from "../abort.js";
 import { allocate, type BlockDevice, checkRange } from "../device.js";
-import { ImageError, isImageError, throwIfAborted } from "../errors.js";
+import { ImageError, isImageError } from "../errors.js";
 
 export interface HttpDeviceOptions {
   /** Sent with each request: authorisation, for one. */

@@ -107,7 +107,7 @@ async function copyBelow(
   // Below a directory that could not be made nothing is written: what stands in its place may be a link to anywhere.
   let refused: Uint8Array | undefined;
   const walker = walk(start, path, {
-    maxEntries: Number.POSITIVE_INFINITY,
+    ...context.watch.walk,
     enter: (entry) => entry.path !== refused,
   });
   for await (const { path: at, inode, error } of walker) {

@@ -34,7 +34,7 @@ export const find: Run = async (context, words, options) => {
   const entries: (Entry & { device: string })[] = [];
   let found = 0;
   const walker = walk(place.inode, place.path, {
-    maxEntries: Number.POSITIVE_INFINITY,
+    ...context.watch.walk,
     enter: (entry) => entry.depth < maxDepth,
   });
   try {

@@ -80,22 +80,23 @@ function sarif(findings: readonly Finding[], guest: Guest): Record<string, unkno
         },
         results: findings.map(({ code, severity, message, device, path, line, offset }) => {
           const inside = `${device === undefined ? "" : `(${device})`}${path === undefined ? "" : escapeGuestText(path)}`;
+          const place = `${inside}${line === undefined || inside === "" ? "" : `:${line}`}`;
           const image = imageOf(device);
           return {
             ruleId: code,
+            ruleIndex: codes.indexOf(code),
             level: severity,
-            message: {
-              text: `${inside === "" ? "" : `${inside}${line === undefined ? "" : `:${line}`}: `}${escapeGuestText(message)}`,
-            },
+            message: { text: `${place === "" ? "" : `${place}: `}${escapeGuestText(message)}` },
             locations:
               image === undefined
                 ? []
                 : [
                     {
                       physicalLocation: {
-                        artifactLocation: { uri: encodeURI(image) },
+                        artifactLocation: { uri: uriOf(image) },
                         ...(offset === undefined ? {} : { region: { byteOffset: offset } }),
                       },
+                      ...(inside === "" ? {} : { logicalLocations: [{ fullyQualifiedName: inside }] }),
                     },
                   ],
           };
@@ -103,4 +104,10 @@ function sarif(findings: readonly Finding[], guest: Guest): Record<string, unkno
       },
     ],
   };
+}
+
+/** The path of an image as a URI reference: what means something there is written as an escape. */
+function uriOf(image: string): string {
+  const path = image.split("/").map(encodeURIComponent).join("/");
+  return path.startsWith("/") ? `file://${path}` : path;
 }

@@ -24,7 +24,7 @@ export async function listDirectory(
   const tell = (error: ImageError, where: Uint8Array): void =>
     context.out.log.report(findingFromError(error, { device, path: where }));
   try {
-    for await (const batch of directory.entries()) {
+    for await (const batch of directory.entries(context.watch.signal)) {
       for (const dirent of batch) {
         context.watch.countEntry();
         let inode: Inode | undefined;
@@ -49,6 +49,9 @@ export async function listDirectory(
 /** Longest path below which a listing goes, in bytes, as a walk does: a deep tree of long names would fill a disk. */
 const MAX_PATH = 16_384;
 
+const SLASH = 0x2f;
+const componentsOf = (path: Uint8Array): number => path.reduce((count, byte) => count + (byte === SLASH ? 1 : 0), 0);
+
 /**
  * Which directories a listing was in. A directory has one name: one that is found again is a loop or a lie, and is told,
  * not entered; so is one nested too deep.
@@ -61,7 +64,8 @@ export class Entered {
     const { offset } = inode;
     const key = `${inode.subvolume ?? ""}:${inode.stat.ino}`;
     let error: ImageError | undefined;
-    if (path.length > MAX_PATH) error = new ImageError("limit", "directories are nested too deep", { offset });
+    if (path.length > MAX_PATH || context.watch.isTooDeep(componentsOf(path)))
+      error = new ImageError("limit", "directories are nested too deep", { offset });
     else if (this.#seen.has(key)) {
       // What stands for a directory that Linux shows empty shares its number with others of its kind.
       if (inode.standsFor !== undefined) return true;

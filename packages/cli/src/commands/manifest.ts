@@ -52,7 +52,7 @@ async function listBelow(
   const progress = new Progress(out);
   let code: ExitCode = EXIT.yes;
   try {
-    for await (const { path: at, inode, error } of walk(start, path, { maxEntries: Number.POSITIVE_INFINITY })) {
+    for await (const { path: at, inode, error } of walk(start, path, context.watch.walk)) {
       context.watch.countEntry();
       if (error !== undefined) {
         out.log.report(findingFromError(error, { device, path: at }));

@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { PROFILES } from "@guestprobe/boot";
+import { BOOT_FINDINGS, PROFILES } from "@guestprobe/boot";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, describe, expect, test } from "vitest";
 import { guestprobe } from "../../../../test/lib/cli.js";
 import { makeGrubImage, makeTar, text } from "../../../boot/test/build.js";
@@ -121,6 +121,89 @@ describe("lint", () => {
   });
 });
 
+/**
+ * What SARIF 2.1.0 (OASIS) asks of the objects that are written here: sarifLog 3.13, run 3.14, tool 3.18, toolComponent 3.19,
+ * result 3.27, location 3.28, physicalLocation 3.29, region 3.30, logicalLocation 3.33, reportingDescriptor 3.49.
+ */
+const closed = (required: readonly string[], properties: object) => ({
+  type: "object",
+  additionalProperties: false,
+  required,
+  properties,
+});
+const string = { type: "string", minLength: 1 };
+const index = { type: "integer", minimum: 0 };
+const message = closed(["text"], { text: string });
+const SARIF = closed(["version", "runs"], {
+  $schema: string,
+  version: { const: "2.1.0" },
+  runs: {
+    type: "array",
+    items: closed(["tool"], {
+      tool: closed(["driver"], {
+        driver: closed(["name"], {
+          name: string,
+          version: string,
+          rules: {
+            type: "array",
+            uniqueItems: true,
+            items: closed(["id"], { id: string, shortDescription: message, fullDescription: message }),
+          },
+        }),
+      }),
+      results: {
+        type: "array",
+        items: closed(["message"], {
+          ruleId: string,
+          ruleIndex: index,
+          level: { enum: ["none", "note", "warning", "error"] },
+          message,
+          locations: {
+            type: "array",
+            items: closed([], {
+              physicalLocation: closed(["artifactLocation"], {
+                artifactLocation: closed(["uri"], {
+                  uri: { type: "string", pattern: "^[A-Za-z0-9._~!$&'()*+,;=:@%/-]+$" },
+                }),
+                region: closed(["byteOffset"], { byteOffset: index }),
+              }),
+              logicalLocations: {
+                type: "array",
+                items: closed(["fullyQualifiedName"], { fullyQualifiedName: string }),
+              },
+            }),
+          },
+        }),
+      },
+    }),
+  },
+});
+
+test("SARIF holds to the standard's structure, and names the image by a URI", async () => {
+  const image = join(scratch, "a #1?% image.img");
+  copyFileSync(sample, image);
+  const { out } = await guestprobe(["lint", "--sarif", "--all-hosts", image]);
+  const document = JSON.parse(out) as {
+    runs: {
+      tool: { driver: { rules: { id: string }[] } };
+      results: {
+        ruleId: string;
+        ruleIndex: number;
+        locations: { physicalLocation: { artifactLocation: { uri: string } } }[];
+      }[];
+    }[];
+  };
+  const validate = new Ajv2020({ strict: true, strictRequired: false, allErrors: true }).compile(SARIF);
+  expect(validate(document), JSON.stringify(validate.errors)).toBe(true);
+  const { results, tool } = document.runs[0]!;
+  const located = results.filter(({ locations }) => locations.length > 0);
+  expect(located.length).toBeGreaterThan(0);
+  for (const { locations } of located) {
+    expect(fileURLToPath(locations[0]!.physicalLocation.artifactLocation.uri)).toBe(image);
+  }
+  for (const { ruleId, ruleIndex } of results) expect(tool.driver.rules[ruleIndex]?.id).toBe(ruleId);
+});
+
 describe("extract-boot", () => {
   test("nothing to take out is a no, and leaves nothing", async () => {
     const empty = join(scratch, "empty.img");
@@ -141,7 +224,12 @@ describe("extract-boot", () => {
   });
 });
 
-test("explain has a text for what boot prints", () => {
-  const main = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
-  expect(execFileSync(process.execPath, [main, "explain", "boot-kernel-unpackable"]).toString()).toContain("zstd");
+test("explain has a text for each finding of a boot", async () => {
+  const all = JSON.parse((await guestprobe(["explain", "--json"])).out) as {
+    codes: { code: string; explanation: string }[];
+  };
+  for (const { code, explanation } of BOOT_FINDINGS) {
+    expect(all.codes.find((each) => each.code === code)?.explanation, code).toBe(explanation);
+  }
+  expect((await guestprobe(["explain", "boot-kernel-unpackable"])).out).toContain("zstd");
 });

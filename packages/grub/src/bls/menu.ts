@@ -1,4 +1,5 @@
 import type { BootMenu, BootPlan, PlanFile } from "../menu/types.js";
+import { wildcardMatcher } from "../script/glob.js";
 import { type BlsEntry, type BlsField, blsField, blsFields, expandBlsValue, sortBlsEntries } from "./entry.js";
 
 export interface BlsMenuOptions {
@@ -23,22 +24,13 @@ function title(entry: BlsEntry): string {
 export function blsMenu(entries: readonly BlsEntry[], options: BlsMenuOptions = {}): BootMenu {
   const sorted = bootable(entries);
   const wanted = options.default;
-  const pattern =
-    wanted === undefined
-      ? undefined
-      : new RegExp(
-          `^${wanted
-            .replace(/[.+^${}()|[\]\\]/g, "\\$&")
-            .replace(/\*/g, ".*")
-            .replace(/\?/g, ".")}$`,
-          "s",
-        );
+  const matches = wanted === undefined ? undefined : wildcardMatcher(wanted.replaceAll("\\", "\\\\"));
   const name = wanted?.replace(/\.conf$/, "");
   const found = [
     sorted.findIndex((entry) => entry.id === name),
     sorted.findIndex((entry) => title(entry) === wanted),
     wanted !== undefined && /^[0-9]+$/.test(wanted) ? Number(wanted) : -1,
-    sorted.findIndex((entry) => pattern?.test(entry.id) || pattern?.test(`${entry.id}.conf`)),
+    sorted.findIndex((entry) => matches?.(entry.id) || matches?.(`${entry.id}.conf`)),
   ].find((index) => index >= 0 && index < sorted.length);
   return {
     language: "bls",

@@ -8,19 +8,25 @@ const same = (byte: number): number => byte;
 const isPastEnd = ({ ref }: Dirent): boolean =>
   typeof ref === "object" && ref !== null && "isPastEnd" in ref && ref.isPastEnd === true;
 
+/** An entry whose name is one of those that GRUB's driver compares in any case. */
+const isPlainName = ({ ref }: Dirent): boolean =>
+  typeof ref === "object" && ref !== null && "isPlainName" in ref && ref.isPlainName === true;
+
 /**
  * The first entry of a directory with this name as GRUB compares it, by the names that a listing shows and no others.
+ *
+ * @param compare `insensitive`: in any case. `by-entry`: where the reader says that the name is a plain one.
  */
 export async function findVisible(
   directory: Inode,
   name: Uint8Array,
-  compare: "exact" | "insensitive",
+  compare: "insensitive" | "by-entry",
   signal: AbortSignal | undefined,
 ): Promise<Inode | undefined> {
-  const fold = compare === "exact" ? same : lower;
   for await (const batch of directory.entries(signal)) {
     for (const entry of batch) {
       if (isPastEnd(entry)) return undefined;
+      const fold = compare === "insensitive" || isPlainName(entry) ? lower : same;
       if (entry.name.length === name.length && entry.name.every((byte, at) => fold(byte) === fold(name[at]!))) {
         return directory.child(entry, signal);
       }

@@ -1,6 +1,7 @@
 import { btrfsGate } from "./btrfs.js";
 import { ext2Gate } from "./ext2.js";
 import { fatGate } from "./fat.js";
+import { iso9660Gate } from "./iso9660.js";
 import { squash4Gate } from "./squash4.js";
 import type { Gate } from "./types.js";
 import { xfsGate } from "./xfs.js";
@@ -44,6 +45,6 @@ export const DRIVER_ORDER: readonly string[] = [
 ];
 
 /** The drivers whose rules are known here, in GRUB's order. */
-export const GATES: readonly Gate[] = [btrfsGate, ext2Gate, fatGate, squash4Gate, xfsGate].sort(
+export const GATES: readonly Gate[] = [btrfsGate, ext2Gate, fatGate, iso9660Gate, squash4Gate, xfsGate].sort(
   (a, b) => DRIVER_ORDER.indexOf(a.driver) - DRIVER_ORDER.indexOf(b.driver),
 );

@@ -29,18 +29,27 @@ export function parseLilo(file: string, bytes: Uint8Array): LiloConfig {
   const global: LiloOption[] = [];
   const entries: { kind: "image" | "other"; path: string; at: Position; options: LiloOption[] }[] = [];
   for (const line of sourceFromFile(file, bytes).lines) {
-    const match = /^\s*([A-Za-z][A-Za-z0-9_-]*)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^#]*?)))?\s*(?:#.*)?$/s.exec(
-      line.text,
-    );
+    const match = /^\s*([A-Za-z][A-Za-z0-9_-]*)\s*(=?)\s*/.exec(line.text);
     if (match === null) continue;
+    const rest = line.text.slice(match[0].length);
+    const isFlag = match[2] === "";
+    if (isFlag && rest !== "" && !rest.startsWith("#")) continue;
     const name = match[1]!.toLowerCase();
-    const value = match[2]?.replace(/\\(["\\])/g, "$1") ?? match[3];
+    const value = isFlag ? undefined : liloValue(rest);
     const at = positionIn(file, line, line.text.indexOf(match[1]!));
     if ((name === "image" || name === "other") && value !== undefined) {
       entries.push({ kind: name, path: value, at, options: [] });
     } else (entries.at(-1)?.options ?? global).push({ name, value, at });
   }
   return { global, entries };
+}
+
+/** A value between quotes, with nothing but a comment behind it, or all up to a comment. */
+function liloValue(text: string): string {
+  const quoted = /^"([^"\\]*(?:\\.[^"\\]*)*)"\s*(?:#|$)/s.exec(text);
+  if (quoted !== null) return quoted[1]!.replace(/\\(["\\])/g, "$1");
+  const comment = text.indexOf("#");
+  return (comment < 0 ? text : text.slice(0, comment)).trimEnd();
 }
 
 const option = (list: readonly LiloOption[], name: string) => list.findLast((one) => one.name === name);

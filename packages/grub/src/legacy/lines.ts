@@ -1,4 +1,5 @@
 import { type Position, positionIn, type SourceLine, sourceFromFile } from "../script/source.js";
+import { withoutEnd } from "../script/text.js";
 
 /** A command of a line-oriented configuration: a name, and the text after it as it stands. */
 export interface LegacyCommand {
@@ -17,11 +18,17 @@ export interface LegacyCommand {
 export function legacyCommands(file: string, bytes: Uint8Array): readonly LegacyCommand[] {
   const commands: LegacyCommand[] = [];
   for (const line of sourceFromFile(file, bytes).lines) {
-    const match = /^[ \t]*([^ \t=#][^ \t=]*)[ \t=]*(.*?)[ \t]*$/s.exec(line.text);
+    const match = /^[ \t]*([^ \t=#][^ \t=]*)[ \t=]*(.*)$/s.exec(line.text);
     if (match === null) continue;
     const start = line.text.indexOf(match[1]!);
     const text = line.text.slice(start);
-    commands.push({ name: match[1]!, rest: match[2]!, text, at: positionIn(file, line, start), line });
+    commands.push({
+      name: match[1]!,
+      rest: withoutEnd(match[2]!, " \t"),
+      text,
+      at: positionIn(file, line, start),
+      line,
+    });
   }
   return commands;
 }

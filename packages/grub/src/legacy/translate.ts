@@ -1,6 +1,6 @@
 import type { Position, Source, SourceLine } from "../script/source.js";
 import { sourceFromFile } from "../script/source.js";
-import { isSpace, parseNumber } from "../script/text.js";
+import { isSpace, parseNumber, withoutEnd } from "../script/text.js";
 
 /** What `legacy_configfile` does with a menu.lst, in order. */
 export type LegacyStep =
@@ -181,7 +181,7 @@ function takeArguments(rest: string, { args, ignoreRest }: Translation): (string
     }
     while (at < rest.length && !isSpace(rest[at])) at += 1;
     const whole = index === args.length - 1 && !ignoreRest;
-    const text = (whole ? rest.slice(start) : rest.slice(start, at)).replace(/[ \t\r\n]+$/, "");
+    const text = withoutEnd(whole ? rest.slice(start) : rest.slice(start, at), " \t\r\n");
     if (kind === "rest") {
       // One blank ends a word, more begin the next: two at the end of the line make an empty one.
       const words = rest.slice(start).match(/[ \t\r\n]*[^ \t\r\n]+[ \t\r\n]?|[ \t\r\n]+/g) ?? [];
@@ -243,7 +243,7 @@ export function translateLegacy(file: string, bytes: Uint8Array): LegacyTranslat
     const lines = (script: string): SourceLine[] => script.split("\n").map((piece) => ({ ...line, text: piece }));
     if (name === "title") {
       close(false);
-      entry = { title: match[2]!.replace(/[ \t]+$/, ""), at, lines: [], open: false };
+      entry = { title: withoutEnd(match[2]!, " \t"), at, lines: [], open: false };
       continue;
     }
     if (text === "" || text.startsWith("#")) continue;

@@ -1,4 +1,4 @@
-import { ImageError } from "@guestprobe/block";
+import { ImageError, throwIfAborted, turnFor } from "@guestprobe/block";
 
 /** What a run may use; a script that wants more ends there, and the result says so. */
 export interface ScriptLimits {
@@ -56,19 +56,34 @@ export class LimitReached {
   }
 }
 
+/** A command takes some microseconds. */
+const LOOK_EVERY = 64;
+
 /** Counts down what a run has left. Shared by all that a run starts, so nesting buys nothing. */
 export class Budget {
   readonly limits: ScriptLimits;
   readonly #left: Record<LimitName, number>;
 
-  constructor(limits: Partial<ScriptLimits> = {}) {
+  readonly #signal: AbortSignal | undefined;
+  #calls = 0;
+
+  /** @param signal Looked at every so often: a script that loops reads nothing. */
+  constructor(limits: Partial<ScriptLimits> = {}, signal?: AbortSignal) {
+    this.#signal = signal;
     this.limits = { ...DEFAULT_LIMITS, ...limits };
     this.#left = { ...this.limits };
   }
 
   spend(name: LimitName, amount = 1): void {
+    this.#calls += 1;
+    if (this.#calls % LOOK_EVERY === 0) throwIfAborted(this.#signal);
     this.#left[name] -= amount;
     if (this.#left[name] < 0) throw new LimitReached(name, this.limits[name]);
+  }
+
+  /** A promise to wait for when others on this thread should have their turn. */
+  turn(): Promise<void> | undefined {
+    return this.#calls % LOOK_EVERY === 0 ? turnFor(this.#signal) : undefined;
   }
 
   /** For limits on size, not on a sum. */

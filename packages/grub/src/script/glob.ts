@@ -23,7 +23,7 @@ export async function expandGlob(word: string, view: GlobView, budget: Budget): 
       if (paths === undefined) return [rest];
       paths = await keepExisting(paths, rest, view, budget);
     } else {
-      const pattern = compile(word.slice(literalEnd, end));
+      const pattern = wildcardMatcher(word.slice(literalEnd, end));
       const directory = unprotect(word.slice(start, literalEnd));
       if (paths === undefined && start === literalEnd)
         paths = await matchDevices(pattern, word[start] === "(", view, budget);
@@ -58,8 +58,8 @@ function unprotect(text: string): string {
 
 type Matcher = (name: string) => boolean;
 
-/** A pattern of `*` and `?`, matched in time proportional to the product of the lengths, whatever it holds. */
-function compile(pattern: string): Matcher {
+/** A pattern of `*` and `?`, a backslash before a literal, matched in time proportional to the product of the lengths, whatever it holds. */
+export function wildcardMatcher(pattern: string): Matcher {
   const items: { kind: "any" | "one" | "literal"; character: string }[] = [];
   for (let at = 0; at < pattern.length; at++) {
     const character = pattern[at]!;

@@ -15,7 +15,7 @@ export class MachineState {
   readonly dialect: Dialect;
   readonly platform: Platform;
   environment = new Environment();
-  functions: ReadonlyMap<string, FunctionDefinition> = new Map();
+  functions: Map<string, FunctionDefinition> = new Map();
   scope: Scope | undefined;
   /** Entries of the menu of each context, innermost last; undefined where none was begun. */
   menus: (Entry[] | undefined)[] = [undefined];
@@ -117,6 +117,8 @@ export class MachineState {
   // Menus and contexts.
 
   openContext(): void {
+    // Each context begins with copies of the exported variables: many of both would be a product.
+    this.budget.spend("steps", this.environment.size >> 4);
     this.environment.open();
     this.menus.push(undefined);
   }

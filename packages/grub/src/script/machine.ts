@@ -19,10 +19,14 @@ export class Machine extends MachineState {
   #continues = false;
   #returning = false;
   #depth = 0;
+  /** Whether a fork has the same map of functions: then a new one goes into a copy. */
+  #sharesFunctions = true;
 
   /** A machine in the same state, whose changes stay its own, but for entries added to a menu that was begun before. */
   fork(setup: Partial<MachineSetup> = {}): Machine {
     const copy = new Machine({ ...this.setup, ...setup });
+    this.#sharesFunctions = true;
+    this.budget.spend("steps", this.environment.size >> 4);
     Object.assign(copy, {
       environment: this.environment.fork(),
       functions: this.functions,
@@ -74,7 +78,9 @@ export class Machine extends MachineState {
     this.at = unit.at;
     for (const definition of unit.functions) {
       this.budget.spend("steps");
-      this.functions = new Map(this.functions).set(definition.name, definition);
+      if (this.#sharesFunctions) this.functions = new Map(this.functions);
+      this.#sharesFunctions = false;
+      this.functions.set(definition.name, definition);
     }
     if (unit.problem !== undefined) {
       this.#refuse(unit);
@@ -127,6 +133,8 @@ export class Machine extends MachineState {
 
   async #command(command: Command): Promise<number> {
     this.budget.spend("steps");
+    const turn = this.budget.turn();
+    if (turn !== undefined) await turn;
     switch (command.kind) {
       case "simple":
         return this.#simple(command);

@@ -120,7 +120,7 @@ async function makeMachine(options: RunOptions): Promise<Machine> {
   const platform = options.platform ?? "xen";
   const machine = new Machine({
     world: options.world,
-    budget: new Budget(options.limits),
+    budget: new Budget(options.limits, options.world.signal),
     dialect,
     platform,
     commands: commandsFor(platform, dialect.blscfg),

@@ -97,6 +97,16 @@ export function isSpace(character: string | undefined): boolean {
   return character === " " || character === "\t" || character === "\n" || character === "\r";
 }
 
+/**
+ * `text` without the characters of `set` at its end. In one pass: a pattern such as `/ +$/` starts anew at each blank of
+ * a run that is not at the end, and takes the square of its length.
+ */
+export function withoutEnd(text: string, set: string): string {
+  let end = text.length;
+  while (end > 0 && set.includes(text[end - 1]!)) end -= 1;
+  return text.slice(0, end);
+}
+
 export interface ParsedNumber {
   readonly value: bigint;
   /** Index of the first character that is not part of the number. */

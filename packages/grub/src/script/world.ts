@@ -66,6 +66,8 @@ export interface LoadCall {
  * between runs and does no I/O of its own.
  */
 export interface World {
+  /** Ends a run with `aborted`, or with what a signal of `polledSignal` throws. */
+  readonly signal?: AbortSignal | undefined;
   /** Names of all devices without parentheses, in the order GRUB visits them; disks and partitions alike. */
   devices(): Promise<readonly string[]>;
   /** What a device is; also asked for names not in `devices`, such as "hd0,1". Undefined: there is no such device. */

@@ -41,13 +41,15 @@ function timeoutOf(config: SyslinuxConfig): number | undefined {
 }
 
 interface Group {
+  /** Where it stands among the entries of the group around it. */
+  readonly index: number;
   readonly entries: MenuEntry[];
   readonly menus: Map<string, Group>;
 }
 
 /** The menu, with submenus as MENU BEGIN nests them. */
 export function syslinuxMenu(config: SyslinuxConfig): BootMenu {
-  const top: Group = { entries: [], menus: new Map() };
+  const top: Group = { index: 0, entries: [], menus: new Map() };
   const paths: number[][] = [];
   for (const entry of config.entries) {
     let group = top;
@@ -55,12 +57,12 @@ export function syslinuxMenu(config: SyslinuxConfig): BootMenu {
     for (const title of entry.menus) {
       let inner = group.menus.get(title);
       if (inner === undefined) {
-        inner = { entries: [], menus: new Map() };
-        group.menus.set(title, inner);
         const index = group.entries.length;
+        inner = { index, entries: [], menus: new Map() };
+        group.menus.set(title, inner);
         group.entries.push({ ...describe(entry, index), kind: "submenu", title, id: title, entries: inner.entries });
       }
-      path.push(group.entries.findIndex((one) => one.kind === "submenu" && one.entries === inner.entries));
+      path.push(inner.index);
       group = inner;
     }
     path.push(group.entries.length);

@@ -42,6 +42,8 @@ export interface SyslinuxReader {
 
 /** Bounds on INCLUDE: SYSLINUX itself stops at 16 levels. */
 const MAX_DEPTH = 16;
+/** Submenus inside each other. */
+const MAX_MENUS = 64;
 const MAX_FILES = 200;
 const MAX_LINES = 1_000_000;
 
@@ -104,6 +106,8 @@ class Parser {
   readonly #menus: string[] = [];
   #entry: Draft | undefined;
   #inHelp = false;
+  /** Submenus that were begun past the bound. */
+  #tooDeep = 0;
   #files = 0;
   #lines = 0;
 
@@ -123,7 +127,7 @@ class Parser {
     for (const line of sourceFromFile(file, bytes).lines) {
       this.#lines += 1;
       if (this.#lines > MAX_LINES) return;
-      const match = /^\s*(\S+)\s*(.*?)\s*$/s.exec(line.text);
+      const match = /^(\S+)\s*(.*)$/s.exec(line.text.trim());
       if (match === null) continue;
       const at = positionIn(file, line, line.text.indexOf(match[1]!));
       const word = match[1]!.toLowerCase();
@@ -177,10 +181,16 @@ class Parser {
     const entry = this.#entry;
     if (word === "include") return this.#include(value.split(/\s/)[0]!, at, depth);
     if (word === "begin") {
-      this.#menus.push(value);
+      // Every label keeps the titles around it: without a bound that is the square of the file.
+      if (this.#menus.length < MAX_MENUS) this.#menus.push(value);
+      else {
+        this.#tooDeep += 1;
+        this.#problem(`more than ${MAX_MENUS} submenus inside each other`, at);
+      }
       this.#entry = undefined;
     } else if (word === "end") {
-      this.#menus.pop();
+      if (this.#tooDeep > 0) this.#tooDeep -= 1;
+      else this.#menus.pop();
       this.#entry = undefined;
     } else if (word === "title" && this.#menus.length > 0 && entry === undefined) {
       this.#menus[this.#menus.length - 1] = value;

@@ -1,6 +1,6 @@
 import { decodeText, isImageError } from "@guestprobe/block";
 import { describe, expect, it } from "vitest";
-import { superblock0, superblock1 } from "../../../../test/lib/md-superblocks.js";
+import { type Fields0, type Fields1, superblock0, superblock1 } from "../../../../test/lib/md-superblocks.js";
 import { decodeBadBlocks } from "../../src/md/bad-blocks.js";
 import { decodeSuperblock0, endianOf0, superblock0Offset } from "../../src/md/superblock-0.js";
 import { decodeSuperblock1, hasMagic1, superblock1Offset } from "../../src/md/superblock-1.js";
@@ -24,7 +24,7 @@ describe("places", () => {
 });
 
 describe("version 1", () => {
-  const decode = (fields: Parameters<typeof superblock1>[0], roles?: readonly number[]) =>
+  const decode = (fields: Fields1, roles?: readonly number[]) =>
     decodeSuperblock1(superblock1(fields, roles), 2, 4096, DEVICE);
 
   it("a mirror", () => {
@@ -76,7 +76,7 @@ describe("version 1", () => {
     expect(decode({ feature_map: 0x1 | 0x2 | 0x10 | 0x80 | 0x100 | 0x1000 }).refusal).toBeUndefined();
   });
 
-  const wrong: [string, Parameters<typeof superblock1>[0], string, string?][] = [
+  const wrong: [string, Fields1, string, string?][] = [
     ["it says it lies elsewhere", { super_offset: 0 }, "super_offset"],
     ["2^31 roles", { max_dev: 2 ** 31 }, "max_dev"],
     ["one role more than there is room for", { max_dev: 1921 }, "max_dev"],
@@ -154,7 +154,7 @@ describe("version 0.90", () => {
     expect(endianOf0(superblock0({ major_version: 1 }))).toBeUndefined();
     expect(endianOf0(new Uint8Array(100))).toBeUndefined();
   });
-  const wrong: [string, Parameters<typeof superblock0>[0], string, string?][] = [
+  const wrong: [string, Fields0, string, string?][] = [
     ["version 0.92", { minor_version: 92 }, "minor_version", "unsupported"],
     ["28 members", { raid_disks: 28 }, "raid_disks"],
     ["level 2", { level: 2 }, "level"],

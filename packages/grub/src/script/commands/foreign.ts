@@ -14,7 +14,7 @@ import { listDirectory, readFile } from "../files.js";
 import type { Machine } from "../machine.js";
 import type { Call, CommandSpec, Entry } from "../machine-types.js";
 import { type Position, type Source, sourceFromText } from "../source.js";
-import { parseNumber } from "../text.js";
+import { parseNumber, withoutEnd } from "../text.js";
 import { showOwnMenu } from "./files.js";
 
 function entry(title: string, at: Position, body: () => Source, rest: Partial<Entry> = {}): Entry {
@@ -200,7 +200,7 @@ async function blscfg(machine: Machine, { args, at }: Call): Promise<number> {
   const found: BlsEntry[] = [];
   for (const { name } of listed) {
     if (!isBlsFileName(name) || (wanted !== undefined && name !== wanted)) continue;
-    const file = await readFile(machine, `${directory.replace(/\/*$/, "/")}${name}`);
+    const file = await readFile(machine, `${withoutEnd(directory, "/")}/${name}`);
     machine.takeError();
     if (file === undefined) continue;
     const bls = parseBlsEntry(`(${file.device})${file.path}`, file.bytes);

@@ -2,7 +2,7 @@ import { GRUB_ERRNO } from "../../errno.js";
 import { listDirectory, openFile, openVolume, splitFileName } from "../files.js";
 import { findEntry } from "../glob.js";
 import type { Machine } from "../machine.js";
-import { compareText, parseNumber } from "../text.js";
+import { compareText, parseNumber, withoutEnd } from "../text.js";
 
 const STRING_TESTS: Readonly<Record<string, (order: number) => boolean>> = {
   "=": (order) => order === 0,
@@ -54,7 +54,7 @@ async function fileFacts(machine: Machine, name: string): Promise<FileFacts> {
     machine.fail(GRUB_ERRNO["unknown-fs"], "unknown filesystem");
     return MISSING;
   }
-  const path = file.path.replace(/\/+$/, "");
+  const path = withoutEnd(file.path, "/");
   if (path === "") return { exists: true, directory: true, mtime: undefined };
   const slash = path.lastIndexOf("/");
   const directory = slash < 0 ? "/" : path.slice(0, slash + 1);
