@@ -21,7 +21,8 @@ export function mdObstacle({ level, layout, raidDisks, members }: MdArray): stri
       return lacks(raidDisks - 1);
     case 5:
     case 6:
-      if (layout > MAX_PARITY_LAYOUT || (level === 6 && layout === LEFT_ASYMMETRIC)) return `GRUB misreads layout ${layout} of RAID ${level}`;
+      if (layout > MAX_PARITY_LAYOUT || (level === 6 && layout === LEFT_ASYMMETRIC))
+        return `GRUB misreads layout ${layout} of RAID ${level}`;
       return lacks(raidDisks - (level - 4));
     case 10: {
       if (layout >= RAID10_FAR_SETS) return "GRUB misreads copies that stay within sets of members";
