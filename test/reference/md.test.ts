@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BlockDevice, bufferDevice, type Finding } from "@guestprobe/block";
+import { type FileDevice, openFile } from "@guestprobe/block/node";
 import { grubMapped } from "@guestprobe/grub";
 import { readPartitions } from "@guestprobe/partition";
 import { assembleMd, assembleVolumes, type VolumeMember } from "@guestprobe/volume";
@@ -17,6 +18,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 /** What the kernel made and read. */
 let made: Awaited<ReturnType<typeof makeMdArrays>>;
+/** The disks, by GRUB's number. Open files: together they are large. */
+const images: FileDevice[] = [];
+afterAll(() => Promise.all(images.map((image) => image.close())));
 /** By GRUB's number of the disk, the partitions by number. */
 let partitions: VolumeMember[][];
 beforeAll(async () => {
@@ -24,7 +28,9 @@ beforeAll(async () => {
   partitions = [];
   for (const [disk, path] of made.disks.entries()) {
     const members: VolumeMember[] = [];
-    for (const { number, device } of (await readPartitions(bufferDevice(readFileSync(path)))).partitions) {
+    const image = await openFile(path);
+    images.push(image);
+    for (const { number, device } of (await readPartitions(image)).partitions) {
       if (number !== undefined && device !== undefined) members[number] = { name: `hd${disk},gpt${number}`, device };
     }
     partitions.push(members);
@@ -190,8 +196,8 @@ test("all members of all disks at once, and the names that mdadm gives", async (
 describe("GRUB", () => {
   /** What GRUB lists, in its order, and why not the others, by our reckoning. */
   async function ours() {
-    const members = made.disks.flatMap((path, disk) => [
-      { name: `hd${disk}`, device: bufferDevice(readFileSync(path)) },
+    const members = images.flatMap((device, disk) => [
+      { name: `hd${disk}`, device },
       ...partitions[disk]!.filter((member) => member !== undefined),
     ]);
     return grubMapped(await assembleVolumes(members));
