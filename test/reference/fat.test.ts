@@ -42,7 +42,7 @@ const SHAPES: readonly Shape[] = [
       bits,
       perCluster,
       size: `${KIB_PER_SECTOR[bits] * perCluster}K`,
-      many: perCluster === 8 ? 4000 : 0,
+      many: bits === 32 && perCluster === 8 ? 4000 : 0,
     })),
   ),
   { name: "FAT16, sectors of 4096 bytes", bits: 16, perCluster: 1, size: "64M", sector: 4096 },
@@ -62,7 +62,10 @@ function fill(shape: Shape): void {
   mkdirSync(join(tree, "boot/grub"), { recursive: true });
   writeFileSync(join(tree, "boot/grub/grub.cfg"), "set timeout=5\n");
   mkdirSync(join(tree, "Names"));
-  for (const [n, name] of FAT_NAMES.entries()) writeFileSync(join(tree, "Names", name), `${n}`);
+  // The host's own file system has no longer names; those of 255 letters of Unicode are in the fixtures. And on FAT, NOEXT and
+  // noext are one.
+  const names = FAT_NAMES.filter((name: string) => Buffer.byteLength(name) <= 255 && name !== "noext");
+  for (const [n, name] of names.entries()) writeFileSync(join(tree, "Names", name), `${n}`);
   mkdirSync(join(tree, "sizes"));
   for (const size of [0, 1, clusterSize - 1, clusterSize, clusterSize + 1, 5 * clusterSize]) {
     writeFileSync(join(tree, "sizes", `s${size}`), pattern(size, size));
@@ -73,11 +76,10 @@ function fill(shape: Shape): void {
     mkdirSync(join(tree, "many"));
     for (let n = 0; n < many; n += 1) writeFileSync(join(tree, "many", `entry number ${n}`), "");
   }
-  copyIn(
-    path,
-    "::/",
-    ...["boot", "Names", "sizes", "holes", ...(many > 0 ? ["many"] : [])].map((name) => join(tree, name)),
-  );
+  copyIn(path, "::/", ...["boot", "sizes", "holes", ...(many > 0 ? ["many"] : [])].map((name) => join(tree, name)));
+  // In this order: LONGNA~1.TXT is taken once it is somebody's short name.
+  makeFolder(path, "::/Names");
+  copyIn(path, "::/Names/", ...names.map((name: string) => join(tree, "Names", name)));
   remove(path, ...Array.from({ length: 8 }, (_, n) => `::/holes/h${2 * n}`));
   writeFat(path, "::/holes/fragmented", pattern(7 * clusterSize - 5, 9));
   setAttributes(path, "+r", "+h", "+s", "::/boot/grub/grub.cfg");

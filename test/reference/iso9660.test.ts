@@ -37,7 +37,7 @@ const SHAPES: Record<string, Shape> = {
     tree: "files",
     make: (root, to) => genisoimage(root, to, "-iso-level", "3", "-l", "-allow-lowercase", "-relaxed-filenames"),
   },
-  "level 4": { scheme: "plain", tree: "files", make: (root, to) => genisoimage(root, to, "-iso-level", "4") },
+  "level 2": { scheme: "plain", tree: "files", make: (root, to) => genisoimage(root, to, "-iso-level", "2") },
   "without version numbers": { scheme: "plain", tree: "files", make: (root, to) => genisoimage(root, to, "-N", "-d") },
   "Rock Ridge": { scheme: "rock-ridge", tree: "tree", make: (root, to) => genisoimage(root, to, "-R") },
   "Rock Ridge, owners made up": { scheme: "rock-ridge", tree: "tree", make: (root, to) => genisoimage(root, to, "-r") },
