@@ -35,7 +35,6 @@ const TOOLS = {
   strace: "strace",
   losetup: "mount",
   mdadm: "mdadm",
-  lvm: "lvm2",
   "mkfs.fat": "dosfstools",
   cpio: "cpio",
   "qemu-system-x86_64": "qemu-system-x86",
@@ -44,7 +43,6 @@ const TOOLS = {
   go: "golang-go",
   "/usr/share/gocode/src/github.com/klauspost/compress/zstd/decoder.go": "golang-github-klauspost-compress-dev",
   xz: "xz-utils",
-  "mkfs.fat": "dosfstools",
   mcopy: "mtools",
   xorriso: "xorriso",
   genisoimage: "genisoimage",
@@ -78,8 +76,6 @@ const TOOLS = {
   cryptsetup: "cryptsetup-bin",
   veritysetup: "cryptsetup-bin",
   pvcreate: "lvm2",
-  genisoimage: "genisoimage",
-  xorriso: "xorriso",
 };
 
 const folders = [...new Set([...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin"])];
