@@ -9,6 +9,7 @@ import { type Entry, type FileSystem, resolve, walkAll } from "@guestprobe/vfs";
 import { conformanceCases, readEntry } from "@guestprobe/vfs/conformance";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BOOT_PATHS, probeBootPaths } from "../lib/boot-probe.js";
+import { guestprobe } from "../lib/cli.js";
 import { kernelView, kernelXattrs, run, withMount } from "../lib/kernel-view.mjs";
 import { sha256 } from "../lib/sha256.js";
 import { makeSquashfs, unpackedView, writeSquashTree } from "../lib/squashfs-images.mjs";
@@ -212,4 +213,18 @@ test("the boot probe meets its budget where all eight paths exist", async () => 
   expect(hits).toEqual([...BOOT_PATHS]);
   expect(stats.reads).toBeLessThanOrEqual(24);
   expect(stats.bytes).toBeLessThanOrEqual(1 << 20);
+});
+
+test("a large file through the command: on threads, and under --sandbox, where none may be started", async () => {
+  const source = join(folder, "large");
+  mkdirSync(source);
+  const content = Buffer.alloc(12 << 20, "What threads decompress, the sandbox decompresses by itself.\n");
+  writeFileSync(join(source, "large"), content);
+  const image = join(folder, "large.squashfs");
+  makeSquashfs(source, image, ["-comp", "zstd"]);
+  for (const options of [[], ["--sandbox"]]) {
+    const { code, stdout, err } = await guestprobe(["cat", ...options, image, "/large"]);
+    expect([code, err]).toEqual([0, ""]);
+    expect(stdout.equals(content)).toBe(true);
+  }
 });
