@@ -1,6 +1,6 @@
 /**
- * Throughput of each decoder and of a whole squashfs file, beside the native tool in the same run. Run after a build:
- * `node bench/codecs.mjs`. Figures are megabytes of output in a second, the best of several runs; the tools' include
+ * Throughput of each decoder and of a whole squashfs file, beside the native tool in the same run: `npm run bench --
+ * --only codecs`. Figures are megabytes of output in a second, the best of several runs; the tools' include
  * their start. Needs gzip, zstd, lz4, xz, bzip2, lzop and squashfs-tools.
  */
 import { execFileSync, spawnSync } from "node:child_process";
@@ -144,9 +144,12 @@ async function wholeFile(compressor) {
   );
 }
 
-try {
-  await codecs();
-  for (const compressor of ["gzip", "lzo", "xz", "lz4", "zstd"]) await wholeFile(compressor);
-} finally {
-  rmSync(folder, { recursive: true });
+/** Prints a line for each decoder, then two for a file of each compressor. */
+export async function benchCodecs() {
+  try {
+    await codecs();
+    for (const compressor of ["gzip", "lzo", "xz", "lz4", "zstd"]) await wholeFile(compressor);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }

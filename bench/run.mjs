@@ -2,7 +2,7 @@
  * Measures guestprobe beside its peers, in turn, with warm caches: `npm run bench`. Needs root for loop mounts, and as
  * many of the peers as are to be compared; those that are missing show as "cannot".
  *
- *   --only NAME     tasks whose name begins so: probe, list, list-xfs, read, manifest, growth; may be given again
+ *   --only NAME     tasks whose name begins so: probe, list, list-xfs, read, manifest, growth, codecs; may be given again
  *   --runs N        rounds that count; default 5
  *   --json FILE     the results as JSON
  *   --images DIR    where images are kept between runs; default .cache/bench
@@ -41,6 +41,7 @@ await forEachTask(images, options, wanted, async ({ contenders, counts, ...task 
   tasks.push({ ...done, targets: judge(done) });
   console.log(taskText(done));
 });
+if (wanted("codecs")) await (await import("./codecs.mjs")).benchCodecs();
 let grown;
 if (wanted("growth")) {
   grown = await growth(images, runs);
