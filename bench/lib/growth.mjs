@@ -43,6 +43,7 @@ export function growthPlot(rows) {
   );
   const width = 2 * PANEL.width + 40;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${PANEL.height + 70}" font-family="sans-serif" font-size="11">
+<title>Device reads of a search, by entries of a directory and by size of the volume</title>
 <rect width="100%" height="100%" fill="white"/>
 ${panels.join("\n")}
 </svg>

@@ -9,10 +9,22 @@ import { xfs } from "@guestprobe/xfs";
 
 let pool: Promise<Decompressor> | undefined;
 
+/** Node's permission model, which --sandbox runs under; its types do not know it yet. */
+interface Permission {
+  has(scope: string): boolean;
+}
+
+/** Threads that decompress; where none may be started, this one. */
+async function startPool(): Promise<Decompressor> {
+  const { permission } = process as unknown as { readonly permission?: Permission };
+  if (permission?.has("worker") === false) return (await import("@guestprobe/codec")).inlineDecompressor;
+  return (await import("@guestprobe/codec/node")).workerDecompressor();
+}
+
 /** The threads of this process that decompress, started for the first large file that needs them. */
 const decompressor: Decompressor = {
   async decode(...request) {
-    pool ??= import("@guestprobe/codec/node").then(({ workerDecompressor }) => workerDecompressor());
+    pool ??= startPool();
     return (await pool).decode(...request);
   },
 };

@@ -73,7 +73,16 @@ describe("limits", () => {
     expect(() => parseSize(text, "--x")).toThrow(UsageError);
   });
   test("defaults and times", () => {
-    expect(parseLimits({})).toEqual({ memory: 2 ** 30, time: undefined, entries: 10_000_000 });
+    expect(parseLimits({})).toEqual({
+      memory: 2 ** 30,
+      time: undefined,
+      entries: 10_000_000,
+      depth: 4096,
+      symlinks: 40,
+      decoded: 2 ** 40,
+      reads: undefined,
+      file: undefined,
+    });
     expect(parseLimits({ limitTime: "500ms" }).time).toBe(500);
     expect(parseLimits({ limitTime: "2m" }).time).toBe(120_000);
   });
