@@ -65,7 +65,8 @@ export function grubEmuSearch(disks: readonly EmuDisk[], queries: readonly Searc
     "echo",
     `echo "=$found="`,
   ]);
-  const output = runGrub(disks, script);
+  // What GRUB says of volumes that it cannot read comes before the hits, or straight behind the last one.
+  const output = runGrub(disks, script).replace(/error: [^\n]*\n/g, "");
   return queries.map((query, index) => {
     const after = output.split(`@${index}@\n`)[1] ?? "";
     const [printed = ""] = after.split("\n");
