@@ -6,8 +6,9 @@ export default defineConfig({
   resolve: { alias: sourceAlias },
   test: {
     include: ["test/reference/**/*.test.ts"],
-    testTimeout: 300_000,
-    hookTimeout: 300_000,
+    // Above what emulated guests and installations are given themselves, for those say what was in the way.
+    testTimeout: 1_000_000,
+    hookTimeout: 1_000_000,
     // Loop devices, mounts and terminals of other programs: once in a while one is busy.
     retry: 1,
     maxWorkers: 2,

@@ -42,7 +42,7 @@ const SHAPES: readonly Shape[] = [
       bits,
       perCluster,
       size: `${KIB_PER_SECTOR[bits] * perCluster}K`,
-      many: bits === 32 && perCluster === 8 ? 1000 : 0,
+      many: bits === 32 && perCluster === 8 ? 4000 : 0,
     })),
   ),
   { name: "FAT16, sectors of 4096 bytes", bits: 16, perCluster: 1, size: "64M", sector: 4096 },
@@ -81,7 +81,9 @@ function fill(shape: Shape): void {
   for (let n = 0; n < 16; n += 1) writeFileSync(join(tree, "holes", `h${n}`), pattern(clusterSize, n));
   if (many > 0) {
     mkdirSync(join(tree, "many"));
-    for (let n = 0; n < many; n += 1) writeFileSync(join(tree, "many", `entry number ${n}`), "");
+    // Few of the long ones: for each, mtools looks for a short name that is free, from the first on.
+    const nameOf = (n: number): string => (n % 8 === 0 ? `entry number ${n}` : `e${n}.txt`);
+    for (let n = 0; n < many; n += 1) writeFileSync(join(tree, "many", nameOf(n)), "");
   }
   copyIn(path, "::/", ...["boot", "sizes", "holes", ...(many > 0 ? ["many"] : [])].map((name) => join(tree, name)));
   // In this order: LONGNA~1.TXT is taken once it is somebody's short name.
