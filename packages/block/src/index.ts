@@ -1,6 +1,7 @@
 export { polledSignal, throwIfAborted, turnFor } from "./abort.js";
 export { crc32, crc32c, crc32cRaw } from "./crc.js";
 export { allocate, type BlockDevice, type ByteRange, checkRange, type MappedRange, readUpTo } from "./device.js";
+export { errorsOf, type FieldOffsets, type FormatErrors } from "./error-place.js";
 export {
   describePlace,
   ERROR_CODES,
