@@ -39,3 +39,31 @@ export function turnFor(signal: AbortSignal | undefined): Promise<void> | undefi
     }, 0);
   });
 }
+
+/** Who waits for each signal: one listener serves them all, for Node warns of a leak where there are more than ten. */
+const waiting = new WeakMap<AbortSignal, Set<() => void>>();
+
+function waitersOf(signal: AbortSignal): Set<() => void> {
+  const known = waiting.get(signal);
+  if (known !== undefined) return known;
+  const waiters = new Set<() => void>();
+  waiting.set(signal, waiters);
+  signal.addEventListener("abort", () => {
+    for (const stop of waiters) stop();
+  });
+  return waiters;
+}
+
+/** The promise, or `aborted` as soon as the signal fires. */
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  // A signal that is asked never fires.
+  if (signal === undefined || polls.has(signal)) return promise;
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(new ImageError("aborted", "the operation was aborted", { cause: signal.reason }));
+    // A signal that fired before says so no more.
+    if (signal.aborted) stop();
+    const waiters = waitersOf(signal);
+    waiters.add(stop);
+    promise.then(resolve, reject).finally(() => waiters.delete(stop));
+  });
+}

@@ -1,4 +1,4 @@
-export { polledSignal, throwIfAborted, turnFor } from "./abort.js";
+export { abortable, polledSignal, throwIfAborted, turnFor } from "./abort.js";
 export { crc32, crc32c, crc32cRaw } from "./crc.js";
 export { allocate, type BlockDevice, type ByteRange, checkRange, type MappedRange, readUpTo } from "./device.js";
 export { errorsOf, type FieldOffsets, type FormatErrors } from "./error-place.js";
@@ -23,7 +23,7 @@ export {
 } from "./finding.js";
 export { formatGuid, formatUuid, isZero } from "./guid.js";
 export { type Mapping, mappedDevice, type Run, runsDevice } from "./mapped.js";
-export { abortable, type CachedDevice, cachedDevice, type PageCacheOptions } from "./page-cache.js";
+export { type CachedDevice, cachedDevice, type PageCacheOptions } from "./page-cache.js";
 export { type ParityRow, rebuildStripe } from "./parity.js";
 export { sliceDevice } from "./slice.js";
 export { blobDevice } from "./source/blob.js";

@@ -1,4 +1,4 @@
-import { throwIfAborted, turnFor } from "./abort.js";
+import { abortable, throwIfAborted, turnFor } from "./abort.js";
 import { allocate, type BlockDevice, checkRange } from "./device.js";
 import { ImageError } from "./errors.js";
 import { isPowerOfTwo } from "./u64.js";
@@ -230,16 +230,4 @@ function newLoad(): Load {
   // A page that was read ahead has no reader yet; its failure is not an unhandled rejection.
   promise.catch(() => {});
   return { promise, resolve, reject };
-}
-
-/** The promise, or `aborted` as soon as the signal fires. */
-export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(new ImageError("aborted", "the operation was aborted", { cause: signal.reason }));
-    // A signal that fired before says so no more.
-    if (signal.aborted) stop();
-    signal.addEventListener("abort", stop, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-  });
 }
