@@ -73,6 +73,9 @@ const PUBLIC: readonly Subject[] = [
   ...corpus("btrfs").map((image) => ({ ...image, dissect: dissectBtrfs, exercise: asVolume })),
 ];
 
+/** Cut off inside the only superblock it has: there is no field to set, and it has to end all the same. */
+const WITHOUT_FIELDS: ReadonlySet<string> = new Set(["btrfs/fuzz-bko-104141-fsck-exception.img.gz"]);
+
 /** A field of each name once: a second directory entry is read by the same code as the first. */
 function onePerName(spots: readonly Spot[]): readonly Spot[] {
   return [...new Map(spots.toReversed().map((spot) => [spot.name, spot])).values()];
@@ -120,7 +123,8 @@ describe.skipIf(PUBLIC.length === 0)("public images", () => {
     "%s: each field, and cut",
     TIMEOUT,
     async (_, subject) => {
-      expect(await sweep(subject)).toBeGreaterThan(3);
+      const fields = await sweep(subject);
+      if (!WITHOUT_FIELDS.has(subject.name)) expect(fields).toBeGreaterThan(3);
       await cut(subject);
     },
   );
