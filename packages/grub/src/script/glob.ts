@@ -8,13 +8,19 @@ export interface GlobView {
   list(directory: string): Promise<readonly WorldEntry[] | undefined>;
 }
 
+/** Whether a word can hold a pattern at all: a word that cannot is spared the wait for an answer. */
+export function mayBePattern(word: string): boolean {
+  const first = word[0];
+  return first === "/" || first === "(" || first === "*";
+}
+
 /**
  * Expands `*` and `?` in a word, as GRUB's regexp module does (commands/wildcard.c): only words that start with `/`,
  * `(` or `*`, first over devices, then directory by directory. A backslash protects the next character. Undefined: the
  * word stands for itself.
  */
 export async function expandGlob(word: string, view: GlobView, budget: Budget): Promise<readonly string[] | undefined> {
-  if (!/^[/(*]/.test(word)) return undefined;
+  if (!mayBePattern(word)) return undefined;
   let paths: string[] | undefined;
   for (let start = 0; start < word.length; ) {
     const { literalEnd, end } = split(word, start);

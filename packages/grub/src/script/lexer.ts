@@ -60,11 +60,16 @@ function placeIn(source: Source, line: number, index: number): Position {
   return positionIn(source.file, found, Math.min(index, found.text.length));
 }
 
+function isLive(code: number): boolean {
+  return code < 128 && LIVE[code] === 1;
+}
+
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** After the `$`. The lexer of GRUB 2.06 (script/yylex.l, VARIABLE) knows these forms and no other. */
 const VARIABLE = /(?:([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?#*@])|\{([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?#*@])\})/y;
-/** A run of characters that need no thought outside quotes. */
-const PLAIN = /[^{}|&$;<> \t\n'"\\]+/y;
+/** Characters that end a run of plain ones outside quotes. */
+const LIVE = new Uint8Array(128);
+for (const character of "{}|&$;<> \t\n'\"\\") LIVE[character.charCodeAt(0)] = 1;
 
 /**
  * Splits a source into tokens, as the lexer of GRUB 2.06 does (script/yylex.l): line by line, and further lines are
@@ -186,12 +191,9 @@ export class Lexer {
       text = "";
     };
     scan: for (;;) {
-      PLAIN.lastIndex = this.#index;
-      const run = PLAIN.exec(this.#text);
-      if (run !== null) {
-        text += run[0];
-        this.#index += run[0].length;
-      }
+      const start = this.#index;
+      while (this.#index < this.#text.length && !isLive(this.#text.charCodeAt(this.#index))) this.#index += 1;
+      if (this.#index > start) text += this.#text.slice(start, this.#index);
       const character = this.#text[this.#index];
       switch (character) {
         case "\\":

@@ -27,7 +27,7 @@ export async function describeMenu(machine: Machine, entries: readonly Entry[]):
         id: entry.id,
         index,
         at: entry.at,
-        users: entry.users === undefined ? undefined : entry.users.split(/[ ,;|&]+/).filter((user) => user !== ""),
+        users: entry.users === undefined ? undefined : usersIn(entry.users),
         hotkey: entry.hotkey,
         classes: entry.classes,
         entries: children,
@@ -45,8 +45,12 @@ export async function describeMenu(machine: Machine, entries: readonly Entry[]):
     fallback: fallbackNumbers(machine),
     timeout,
     style: timeout !== undefined && (style === "countdown" || style === "hidden") ? style : "menu",
-    superusers: (machine.environment.value("superusers") ?? "").split(/[ ,;|&]+/).filter((user) => user !== ""),
+    superusers: usersIn(machine.environment.value("superusers") ?? ""),
   };
+}
+
+function usersIn(list: string): string[] {
+  return list === "" ? [] : list.split(/[ ,;|&]+/).filter((user) => user !== "");
 }
 
 /** Runs the body of a submenu on a copy, for what it adds. */

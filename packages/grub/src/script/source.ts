@@ -38,10 +38,13 @@ export interface Source {
  */
 export function sourceFromFile(file: string, bytes: Uint8Array): Source {
   const lines: SourceLine[] = [];
+  // One call for the whole file where that gives one character for each byte: a call for each line is far dearer.
+  const whole = decodeText(bytes);
+  const ascii = whole.length === bytes.length;
   for (let start = 0, line = 1; start < bytes.length; line++) {
     const newline = bytes.indexOf(0x0a, start);
     const end = newline < 0 ? bytes.length : newline;
-    let text = decodeText(bytes.subarray(start, end));
+    let text = ascii ? whole.slice(start, end) : decodeText(bytes.subarray(start, end));
     if (text.includes("\r")) text = text.replaceAll("\r", "");
     const nul = text.indexOf("\0");
     if (nul >= 0) text = text.slice(0, nul);
@@ -57,16 +60,18 @@ export function sourceFromText(at: Position, text: string): Source {
   return { file: at.file, lines, skipsHashLines: false };
 }
 
-/** The last place worked out in a line: the next one is most often further on, and counted from there. */
-const counted = new WeakMap<SourceLine, { index: number; bytes: number }>();
+/**
+ * The last place worked out: the next one is most often further on in the same line, and counted from there. One slot
+ * and not one for each line: a weak map of 100,000 lines costs more in every garbage collection than it saves.
+ */
+const counted: { line: SourceLine | undefined; index: number; bytes: number } = { line: undefined, index: 0, bytes: 0 };
 
 /** The place of character `index` of `line`. */
 export function positionIn(file: string, line: SourceLine, index: number): Position {
-  const known = counted.get(line);
-  const from = known !== undefined && known.index <= index ? known : { index: 0, bytes: 0 };
-  const bytes = from.bytes + textLength(line.text.slice(from.index, index));
-  counted.set(line, { index, bytes });
-  return { file, line: line.line, column: line.column + index, byte: line.byte + bytes };
+  if (counted.line !== line || counted.index > index) Object.assign(counted, { line, index: 0, bytes: 0 });
+  counted.bytes += textLength(line.text, counted.index, index);
+  counted.index = index;
+  return { file, line: line.line, column: line.column + index, byte: line.byte + counted.bytes };
 }
 
 /** Where a part of a source starts or ends, as indices into its lines and into that line. */
@@ -88,6 +93,7 @@ function* pieces(source: Source, start: SourcePlace, end: SourcePlace): Generato
 
 /** The text of a block. */
 export function sliceText(source: Source, start: SourcePlace, end: SourcePlace): string {
+  if (start.line === end.line && start.index > 0) return source.lines[start.line]!.text.slice(start.index, end.index);
   return Array.from(pieces(source, start, end), ({ text }) => text).join("\n");
 }
 

@@ -66,10 +66,10 @@ export function encodeText(text: string): Uint8Array {
   return Uint8Array.from(out);
 }
 
-/** Number of bytes `encodeText` would give. */
-export function textLength(text: string): number {
+/** Number of bytes `encodeText` would give for the characters from `start` to `end` (excluded). */
+export function textLength(text: string, start: number, end: number): number {
   let length = 0;
-  for (let index = 0; index < text.length; index++) {
+  for (let index = start; index < end; index++) {
     const code = text.charCodeAt(index);
     if (code < 0x80 || (code >= 0xdc80 && code <= 0xdcff && !isHighSurrogate(text, index - 1))) length += 1;
     else if (code < 0x800) length += 2;
