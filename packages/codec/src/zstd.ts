@@ -167,6 +167,7 @@ function decodeFrames(
   bound: OutputBound,
   signal: AbortSignal | undefined,
 ): Uint8Array {
+  const capacity = capacityOf(bound, FORMAT);
   const input: number = exports.INPUT.value;
   const start = input + src.length + exports.OUTPUT_SLACK.value;
   reserveMemory(exports.memory, start + room + exports.OUTPUT_SLACK.value, FORMAT);
@@ -182,12 +183,13 @@ function decodeFrames(
       const limit = Math.min(stop, op + Math.min(frame.window, BLOCK_MAX));
       if (type === 2) {
         const result = exports.decodeBlock(input + from, input + end, limit);
-        if (result === exports.TOO_LONG.value && limit === stop) throw tooLong(bound, FORMAT, at);
+        if (result === exports.TOO_LONG.value && limit === stop && room === capacity) throw tooLong(bound, FORMAT, at);
         if (result !== exports.DONE.value) throw corrupt(FORMAT, "block is damaged", at);
       } else {
         if (size > limit - op) {
-          if (limit === stop) throw tooLong(bound, FORMAT, at);
-          throw corrupt(FORMAT, `block of ${size} bytes, longer than the window`, at);
+          if (limit === stop && room === capacity) throw tooLong(bound, FORMAT, at);
+          const most = limit === stop ? "more than its frame states" : "longer than the window";
+          throw corrupt(FORMAT, `block of ${size} bytes, ${most}`, at);
         }
         if (type === 0) exports.copyBlock(input + from, size);
         else exports.fillBlock(input + from, size);
