@@ -88,6 +88,7 @@ try {
     ]);
     save("ext", name, image, { ...expectedOf(kind, entries), xattrs });
   }
+  makeLarge();
   makeDirty();
   makeEncrypted();
   makeCasefold();
@@ -108,6 +109,27 @@ function fileIn(root) {
   const path = join(root, "file");
   writeFileSync(path, "small\n");
   return path;
+}
+
+/** Two groups, a directory whose index has inner nodes, and values that have inodes of their own. */
+function makeLarge() {
+  const image = join(work, "large");
+  makeFilledExt(image, 10 * MIB, ["-t", "ext4", "-b", "1024", "-N", "64", "-O", "ea_inode,^has_journal"], (root) => {
+    mkdirSync(join(root, "deep"));
+    for (let n = 0; n < 400; n += 1) linkSync(fileIn(root), join(root, `deep/${`${n} `.padEnd(240, "long ")}`));
+    for (const [name, letter] of [
+      ["one", "a"],
+      ["two", "b"],
+    ]) {
+      writeFileSync(join(root, "value"), Buffer.alloc(3000, letter));
+      run("sh", ["-c", 'setfattr -n "user.$0" -v "$(cat "$1")" "$2"', name, join(root, "value"), join(root, "file")]);
+    }
+  });
+  const [entries, xattrs] = withMount(image, ["ro"], (root) => [
+    kernelView(root),
+    { "/file": kernelXattrs(join(root, "file")) },
+  ]);
+  save("ext", "ext4-large", image, { ...expectedOf("ext4", entries), xattrs });
 }
 
 /** A copy taken while the volume was mounted, its last changes in the journal only. */
