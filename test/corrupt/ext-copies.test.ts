@@ -36,9 +36,9 @@ describe("the copy of the superblock", () => {
     damage(image);
     const { log, fs } = await opened(image);
     for (const one of conformanceCases(large.expected, { devices: [bufferDevice(image)], sha256 })) await one.run(fs);
-    expect(log.findings[0]).toMatchObject({ code: "ext-backup-superblock", structure: "ext4_super_block" });
-    expect(log.findings[0]!.offset).toBe(1024 + sb[field].offset);
-    expect(log.findings[0]!.message).toContain(`the copy at byte ${COPY} is used`);
+    const used = log.findings.find(({ code }) => code === "ext-backup-superblock")!;
+    expect(used).toMatchObject({ structure: "ext4_super_block", field });
+    expect(used.message).toContain(`the copy at byte ${COPY} is used`);
   });
 
   test.each<[string, (view: DataView) => void]>([

@@ -1,6 +1,7 @@
 /**
- * Builds test/fixtures/partition: disks partitioned by sfdisk and sgdisk, each with what sfdisk says about it. Run it
- * from anywhere: node test/make/partition.mjs
+ * Builds test/fixtures/partition: disks partitioned by sfdisk and sgdisk, each with what sfdisk says about it; and
+ * test/fixtures/disk-label: disks with the labels of other machines, by parted, with parted's own list. Run it from
+ * anywhere: node test/make/partition.mjs
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -95,8 +96,37 @@ function ask(image, nested = false) {
   };
 }
 
+/** label, and what is made in it: first and last sector */
+const LABELS = [
+  ["sun", "0s 2047s", "4096s 8191s", "8192s 12287s"],
+  ["dvh", "4096s 8191s", "8192s 12287s"],
+];
+
+function makeLabels() {
+  const labels = fileURLToPath(new URL("../fixtures/disk-label/", import.meta.url));
+  mkdirSync(labels, { recursive: true });
+  for (const [label, ...parts] of LABELS) {
+    const image = join(folder, label);
+    writeFileSync(image, new Uint8Array(16 << 20));
+    execFileSync("parted", ["-s", "-a", "none", image, "mklabel", label]);
+    for (const part of parts) {
+      const kind = label === "dvh" ? ["primary"] : [];
+      execFileSync("parted", ["-s", "-a", "none", image, "mkpart", ...kind, ...part.split(" ")]);
+    }
+    const text = execFileSync("parted", ["-s", "-m", image, "unit", "s", "print"], { encoding: "utf8" });
+    const rows = text.split("\n").filter((line) => /^\d+:/.test(line));
+    const partitions = rows.map((line) => {
+      const [number, start, , sectors] = line.split(":").map((word) => Number(word.replace("s", "")));
+      return { number, start, sectors };
+    });
+    writeFileSync(join(labels, `${label}.json`), `${JSON.stringify({ partitions }, null, 2)}\n`);
+    writeFileSync(join(labels, `${label}.img.gz`), gzipSync(readFileSync(image), { level: 9 }));
+  }
+}
+
 mkdirSync(target, { recursive: true });
 try {
+  makeLabels();
   for (const [name, size, script, after] of CASES) {
     const image = join(folder, `${name}.img`);
     writeFileSync(image, new Uint8Array(size * 1024));
