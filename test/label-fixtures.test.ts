@@ -31,7 +31,7 @@ async function views(bytes: Uint8Array) {
     partitions: partitions.map(({ number, start, length }) => ({ number, start: start / 512, sectors: length / 512 })),
     // GRUB lists a disk, then its partitions from the last to the first.
     devices: map.devices.map(({ name, start }) => [name, start / 512] as const),
-    errors: map.errors,
+    errors: map.errors as Readonly<Record<string, string | undefined>>,
   };
 }
 
