@@ -42,8 +42,35 @@ function build(number, name, { mib, args, fill }) {
   writeFileSync(`${target}${name}.json`, `${head},"entries":[\n${lines.join(",\n")}\n]}\n`);
 }
 
+/** A mirror of two devices: both as they were last, and the second as it was before the last change. */
+function buildMirror() {
+  const folder = fileURLToPath(new URL("../fixtures/btrfs-mirror/", import.meta.url));
+  mkdirSync(folder, { recursive: true });
+  const args = ["-U", uuid(4), "-L", "mirror", "--mixed", "-m", "raid1", "-d", "raid1"];
+  const images = makeVolume(join(scratch, "mirror"), { count: 2, mib: 96, args });
+  withBtrfs(images, ["compress=no"], (point) => {
+    mkdirSync(join(point, "dir"));
+    writeFileSync(join(point, "dir/before"), noise("before", 20_001));
+  });
+  const before = readFileSync(images[1]);
+  withBtrfs(images, ["compress=no"], (point) => writeFileSync(join(point, "dir/after"), noise("after", 30_001)));
+  const entries = withBtrfs(images, ["ro", "noatime"], (point) => btrfsView(point));
+  for (const [name, bytes] of [
+    ["one", readFileSync(images[0])],
+    ["two", readFileSync(images[1])],
+    ["two-before", before],
+  ]) {
+    writeFileSync(`${folder}${name}.gz`, gzipSync(bytes, { level: 9 }));
+  }
+  writeFileSync(
+    `${folder}expected.json`,
+    `${JSON.stringify({ kind: "btrfs", label: "mirror", uuid: uuid(4), entries }, null, 1)}\n`,
+  );
+}
+
 mkdirSync(target, { recursive: true });
 try {
+  buildMirror();
   // Every node is there twice, and so is the superblock.
   build(1, "dup-zstd", {
     mib: 110,

@@ -48,6 +48,16 @@ describe("reading", () => {
     expect(told).toEqual(["past-end"]);
   });
 
+  it("raid5 without a device: its bytes are what the others add up to", async () => {
+    // Devices are filled with 1, 2 and 3, of which any is the sum of the others, in every row.
+    const whole = await volumeOf("raid5", 3, 6 * KIB64).read(0, 6 * KIB64, onBad, undefined);
+    for (const gone of [0, 1, 2]) {
+      const volume = volumeOf("raid5", 3, 6 * KIB64, [gone]);
+      expect(volume.isReadable(volume.chunkMap.chunks[0]!)).toBe(true);
+      expect(await volume.read(0, 6 * KIB64, onBad, undefined)).toEqual(whole);
+    }
+  });
+
   it("too few devices: the error names those that are needed", async () => {
     await expect(volumeOf("raid1", 2, KIB64, [0, 1]).read(0, 1, onBad, undefined)).rejects.toMatchObject({
       code: "io",
