@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type PygrubConfig, parsePygrubGrub2, parsePygrubLegacy } from "../../packages/boot/src/pygrub-config.js";
 import { parsePygrubExtlinux } from "../../packages/boot/src/pygrub-extlinux.js";
 import { unpackPackage } from "../boots/kernels.mjs";
+import { LINES, SOUND } from "../lib/pygrub-configs.mjs";
 import { Random } from "../lib/random.js";
 
 const folder = mkdtempSync(join(tmpdir(), "boot-pygrub-"));
@@ -44,123 +45,6 @@ function taken(config: PygrubConfig): Taken | null {
   const { title, kernel, args, initrd } = entry;
   return { title, kernel, args, initrd: initrd ?? null };
 }
-
-/** Lines of which configurations are put together, right and wrong ones. */
-const LINES: Readonly<Record<Kind, readonly string[]>> = {
-  grub2: [
-    "menuentry 'One' --class x {",
-    'menuentry "Two" {',
-    "menuentry 'Three'{",
-    "menuentry Four {",
-    "menuentry 'Five' ",
-    "menuentry 'it's' 'x' { linux /y }",
-    'menuentry_id_option="--id"',
-    "submenu 'More' {",
-    "}",
-    "}",
-    "}",
-    "\tlinux\t/vmlinuz root=/dev/xvda1 ro",
-    "\tlinux /vmlinuz\troot=x",
-    "linux /vmlinuz",
-    "linux (hd0,msdos1)/vmlinuz a  b ",
-    "linux (lvm/x)/vmlinuz",
-    "linux16 (hd0,1)/v a=b",
-    "linuxefi /vmlinuz",
-    "initrd /initrd.img",
-    "initrd  /a /b",
-    "set root='hd0,msdos1'",
-    "set root='xen/xvda,msdos1'",
-    "set root=(/dev/xvdb,gpt2)",
-    "set root=hd0",
-    "set root=",
-    'set default="1"',
-    "set default=1",
-    'set default="${saved_entry}"',
-    "set default=-1",
-    "set default=99",
-    "set a=b=c",
-    "set a",
-    "set",
-    "set timeout=5",
-    "function gfxmode {",
-    "if [ x = y ]; then",
-    "fi",
-    "# comment",
-    "",
-    "search --no-floppy --fs-uuid --set=root 1234",
-    "echo 'Loading'",
-    "\u00a0echo\u2003x",
-    "\ufeffset default=1",
-  ],
-  legacy: [
-    "default 0",
-    "default=1",
-    "default\t\t1",
-    "default saved",
-    "default -2",
-    "timeout 5",
-    "title One",
-    "title\t\tTwo",
-    "title",
-    "root (hd0)",
-    "root\t\t(hd0,0)",
-    "root (hd0,0,a)",
-    "root (cd)",
-    "rootnoverify (hd0,1)",
-    "kernel /vmlinuz root=/dev/xvda1 ro",
-    "kernel\t\t/vmlinuz\troot=x",
-    "kernel (hd0,0)/vmlinuz",
-    "kernel (nd/vmlinuz",
-    "kernel --type=linux /vmlinuz a",
-    "initrd /initrd.img",
-    "initrd (hd0,0)/initrd.img",
-    "splashimage=(hd0,0)/splash.xpm.gz",
-    "splashimage (fd)/splash",
-    "uuid 1234",
-    "savedefault",
-    "# comment",
-    "",
-  ],
-  extlinux: [
-    "DEFAULT linux",
-    "default two",
-    "default=linux",
-    "LABEL linux",
-    "label two",
-    "LABEL=linux",
-    "  KERNEL /vmlinuz",
-    "  kernel vmlinuz a b",
-    "  LINUX /vmlinuz",
-    '  KERNEL "/vmlinuz"',
-    "  KERNEL mboot.c32",
-    "  APPEND root=/dev/xvda1 initrd=/initrd.img quiet",
-    "  append initrd=/a INITRD=/b c",
-    "  APPEND xen.gz --- vmlinuz x=y --- initrd.img",
-    "  APPEND vmlinuz --- initrd.img",
-    "  INITRD /initrd.img",
-    "  MENU LABEL Linux",
-    "PROMPT 1",
-    "TIMEOUT 50",
-    "# comment",
-    "",
-  ],
-};
-
-/** A sound configuration of each kind; most of those tried are this with a few lines put in. */
-const SOUND: Readonly<Record<Kind, string>> = {
-  grub2: `set default="1"
-menuentry 'One' --class x {
-	linux	/vmlinuz-1 root=/dev/xvda1 ro
-	initrd	/initrd-1
-}
-submenu 'More' {
-	menuentry 'Two' {
-		linux /vmlinuz-2 single
-	}
-}`,
-  legacy: "default 1\ntitle One\nroot (hd0,0)\nkernel /vmlinuz-1 a\ninitrd /i\ntitle Two\nkernel /vmlinuz-2",
-  extlinux: "DEFAULT two\nLABEL one\n KERNEL /a\n APPEND x\nLABEL two\n KERNEL /b\n APPEND initrd=/i y",
-};
 
 describe("configurations as pygrub's own parsers read them", () => {
   for (const kind of ["grub2", "legacy", "extlinux"] as const) {
