@@ -14,6 +14,5 @@ export default defineConfig({
   test: {
     include: ["packages/*/test/**/*.test.ts", "test/*.test.ts", "test/{corrupt,fuzz,advisories}/**/*.test.ts"],
     testTimeout: 20_000,
-    coverage: { provider: "v8", include: ["packages/*/src/**/*.ts"], reporter: ["text-summary", "html"] },
   },
 });
