@@ -56,7 +56,7 @@ export function read(image, path, hashed = false) {
     const { inode } = await resolve(fs, path);
     const hash = hashed ? createHash("sha256") : undefined;
     let bytes = 0;
-    for await (const piece of filePieces(inode)) {
+    for await (const piece of filePieces(inode, { reuse: true })) {
       bytes += piece.length;
       hash?.update(piece);
     }
