@@ -35,11 +35,15 @@ export interface InspectOptions {
   readonly whole?: boolean | undefined;
   /** Asked before a payload is unpacked, and told afterwards; not with `whole`. */
   readonly cache?: PayloadCache | undefined;
+  /** Looked at while a payload is unpacked, which takes seconds. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Takes a kernel file apart: its kind, its compression, and the Xen notes of the ELF file inside. Damage inside is kept
  * in `error`, and does not throw.
+ *
+ * @throws ImageError `aborted`.
  */
 export async function inspectKernel(bytes: Uint8Array, options: InspectOptions = {}): Promise<Kernel> {
   const pe = readPe(bytes);
@@ -76,11 +80,11 @@ export async function inspectKernel(bytes: Uint8Array, options: InspectOptions =
     }
     if (compressionOf(bytes) === "gzip") {
       known = { ...unknown, compression: "gzip" };
-      const unpacked = await unpackGzip(bytes);
+      const unpacked = await unpackGzip(bytes, options.signal);
       return isElf(unpacked) ? { ...known, kind: "gzip-elf", ...inside(unpacked) } : known;
     }
   } catch (error) {
-    if (!isImageError(error)) throw error;
+    if (!isImageError(error) || error.code === "aborted") throw error;
     return { ...known, error };
   }
   return known;
@@ -92,15 +96,15 @@ type Inside = Pick<Kernel, "elf" | "notes" | "arch" | "pv" | "pvh">;
 const ELF_HEAD = 16 << 10;
 
 /** Unpacks no further than the notes, which linkers put behind code and constants, a third of the way into a kernel. */
-async function insidePayload(payload: Uint8Array, { whole = false, cache }: InspectOptions): Promise<Inside> {
+async function insidePayload(payload: Uint8Array, { whole = false, cache, signal }: InspectOptions): Promise<Inside> {
   if (!whole) {
     const known = await cache?.get(payload);
     const kept = known === undefined ? undefined : fromExcerpt(known, MAX_KERNEL_BYTES);
     if (kept !== undefined) return inside(kept, known!.size);
-    const head = await unpackPayload(payload, ELF_HEAD);
+    const head = await unpackPayload(payload, ELF_HEAD, signal);
     const enough = endOfNotes(head.bytes);
     if (enough !== undefined && enough <= head.size) {
-      const { bytes, size } = enough <= head.bytes.length ? head : await unpackPayload(payload, enough);
+      const { bytes, size } = enough <= head.bytes.length ? head : await unpackPayload(payload, enough, signal);
       const found = inside(bytes, size);
       // Where segments hold no note of Xen's, sections are asked, and their table is at the very end.
       if (found.notes?.source === "PT_NOTE") {
@@ -110,7 +114,7 @@ async function insidePayload(payload: Uint8Array, { whole = false, cache }: Insp
       }
     }
   }
-  const { bytes } = await unpackPayload(payload);
+  const { bytes } = await unpackPayload(payload, undefined, signal);
   return inside(bytes);
 }
 

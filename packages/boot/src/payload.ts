@@ -49,10 +49,11 @@ export interface Unpacked {
  * Unpacks the payload of a bzImage. The stream's structure is checked to its end, whatever `enough` says.
  *
  * @param enough Bytes from the start that are needed; all unless given.
+ * @param signal Looked at while it is unpacked, too.
  * @throws ImageError `unsupported` when it is not compressed by anything known; `limit` when it is larger than
- *   `MAX_KERNEL_BYTES`; what the decoders throw.
+ *   `MAX_KERNEL_BYTES`; `aborted`; what the decoders throw.
  */
-export async function unpackPayload(payload: Uint8Array, enough?: number): Promise<Unpacked> {
+export async function unpackPayload(payload: Uint8Array, enough?: number, signal?: AbortSignal): Promise<Unpacked> {
   const compression = compressionOf(payload);
   if (compression === undefined) {
     throw new ImageError("unsupported", "the payload is not compressed by anything known", { format: "bzimage" });
@@ -67,12 +68,12 @@ export async function unpackPayload(payload: Uint8Array, enough?: number): Promi
     });
   }
   const stream = compression === "gzip" ? payload : payload.subarray(0, payload.length - 4);
-  const options = { trailing: "ignore", enough } as const;
+  const options = { trailing: "ignore", enough, signal } as const;
   const bytes = await inlineDecompressor.decode(CODECS[compression], stream, { max: size }, options);
   return { bytes, size: bytes.length === enough ? size : bytes.length };
 }
 
 /** Unpacks a file that is compressed as a whole, within the same bound. */
-export function unpackGzip(bytes: Uint8Array): Promise<Uint8Array> {
-  return inlineDecompressor.decode("gzip", bytes, { max: MAX_KERNEL_BYTES }, { trailing: "ignore" });
+export function unpackGzip(bytes: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+  return inlineDecompressor.decode("gzip", bytes, { max: MAX_KERNEL_BYTES }, { trailing: "ignore", signal });
 }

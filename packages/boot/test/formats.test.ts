@@ -1,5 +1,5 @@
 import { gzipSync } from "node:zlib";
-import { isImageError } from "@guestprobe/block";
+import { ImageError, isImageError, polledSignal } from "@guestprobe/block";
 import {
   compressionOf,
   hostScript,
@@ -332,5 +332,24 @@ describe("GRUB images", () => {
     const bytes = makeTar("grub.cfg", script);
     bytes.set(new TextEncoder().encode("77777777777"), 124);
     expect(codeOf(() => readTar(bytes))).toBe("corrupt");
+  });
+});
+
+describe("a signal", () => {
+  // A frame of a thousand blocks, each one byte repeated 128 Ki times: 125 MiB of kernel from 4 KB.
+  const blocks = Array.from({ length: 1000 }, (_, n) => [n === 999 ? 0x03 : 0x02, 0, 0x10, 0]).flat();
+  const payload = join(new Uint8Array([...ZSTD_MAGIC, 0x00, 0x58, ...blocks]), number(1000n << 17n, 4));
+
+  test("ends the unpacking of a kernel in the midst of it", async () => {
+    let asked = 0;
+    const signal = polledSignal(() => {
+      asked += 1;
+      if (asked === 10) throw new ImageError("aborted", "enough");
+    });
+    const answer: unknown = await inspectKernel(makeBzImage({ payload }), { signal }).catch((error: unknown) => error);
+    expect(answer).toMatchObject({ code: "aborted", reason: "enough" });
+    expect(asked).toBe(10);
+    // Without it the thousand blocks hold no ELF file, which is kept and not thrown.
+    expect(await inspectKernel(makeBzImage({ payload }))).toMatchObject({ kind: "bzImage", elf: undefined });
   });
 });

@@ -19,7 +19,10 @@ export const boot: Run = async (context, words, options) => {
   const guest = await context.open(words, options);
   const view = bootView(guest, options, out);
   const { cache } = context;
-  const kernels = new Kernels(view, cache === undefined ? {} : { cache: kernelCache(cache) });
+  const kernels = new Kernels(view, {
+    signal: guest.signal,
+    cache: cache === undefined ? undefined : kernelCache(cache),
+  });
   const verdicts: Verdict[] = [];
   const xl = options.xl === undefined ? undefined : readXlGuest(options.xl as string);
   const extra = xl?.cmdline;

@@ -17,7 +17,7 @@ export const lint: Run = async (context, words, options) => {
   const guest = await context.open(words, options);
   for (const volume of guest.volumes) await guest.fileSystem(volume);
   const view = bootView(guest, options, out);
-  const kernels = new Kernels(view, { whole: true });
+  const kernels = new Kernels(view, { whole: true, signal: guest.signal });
   const xl = options.xl === undefined ? undefined : readXlGuest(options.xl as string);
   const verdicts: Verdict[] = [];
   for (const { profile, image } of await hostsOf(options, xl)) {
