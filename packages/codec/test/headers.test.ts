@@ -1,21 +1,12 @@
 /** What the headers of zstd, lzop and LZO claim, by hand from their formats: each lie has its code and its byte. */
 import { readFileSync } from "node:fs";
-import { type ErrorCode, isImageError } from "@guestprobe/block";
+import type { ErrorCode } from "@guestprobe/block";
 import { decodeLz4Block, decodeLzo1x, decodeLzop, decodeZstd } from "@guestprobe/codec";
 import { describe, expect, test } from "vitest";
 import { BLOCKS, hex } from "../../../test/lib/codec-samples.js";
+import { failure } from "../../../test/lib/failure.js";
 import { sha256 } from "../../../test/lib/sha256.js";
 import { adler32 } from "../src/checksum/adler32.js";
-
-function failure(work: () => unknown): [ErrorCode, string, number | undefined] {
-  try {
-    work();
-  } catch (error) {
-    if (!isImageError(error)) throw error;
-    return [error.code, error.reason, error.offset];
-  }
-  throw new Error("it was accepted");
-}
 
 interface Sample {
   readonly name: string;

@@ -1,21 +1,12 @@
 /** gzip's member headers, what the portable inflate does with much output, bzip2's randomised blocks, and WebAssembly. */
 import { readFileSync } from "node:fs";
 import { deflateRawSync, deflateSync, gzipSync } from "node:zlib";
-import { crc32, type ErrorCode, isImageError } from "@guestprobe/block";
+import { crc32, type ErrorCode } from "@guestprobe/block";
 import { type Decode, decodeBzip2, decodeGzip, decodeGzipPortable, decodeZlibPortable } from "@guestprobe/codec";
 import { describe, expect, test } from "vitest";
+import { failure } from "../../../test/lib/failure.js";
 import { sha256 } from "../../../test/lib/sha256.js";
 import { reserveMemory, WasmDecoder } from "../src/wasm.js";
-
-function failure(work: () => unknown): [ErrorCode, string, number | undefined] {
-  try {
-    work();
-  } catch (error) {
-    if (!isImageError(error)) throw error;
-    return [error.code, error.reason, error.offset];
-  }
-  throw new Error("it was accepted");
-}
 
 const ways: [string, Decode][] = [
   ["by Node's zlib", decodeGzip],
