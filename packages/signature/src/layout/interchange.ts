@@ -126,7 +126,9 @@ export const udf_descriptor = struct("tag", 512, LE, {
   anchor_length: u32(0x10), // anchor: of the main volume descriptor sequence, in bytes
   anchor_location: u32(0x14), // blocks
   volSetIdent: bytes(0x48, 128), // primary volume descriptor
-  logicalVolIdent: bytes(0x54, 128), // logical volume descriptor
+  descCharSet: bytes(0xc8, 64), // what the texts of the primary volume descriptor are in
+  logical_descCharSet: bytes(0x14, 64), // logical volume descriptor
+  logicalVolIdent: bytes(0x54, 128),
   domainIdent: bytes(0xd9, 23),
   domain_udf_revision: u16(0xf0),
   numPartitionMaps: u32(0x10c),
