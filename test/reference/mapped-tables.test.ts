@@ -92,12 +92,12 @@ test("parts and inspect show the tables and what the partitions hold; a file is 
         partitions: { device: string; start: number; fs: unknown }[];
       }[];
     };
-    expect(mapped.map(({ device, tables }) => [device, tables.map(({ kind }) => kind)])).toEqual([
-      ["lvm/vg-guest", ["mbr"]],
-      ["md/boot", ["gpt"]],
+    expect(mapped.map(({ device, tables }) => [device, tables[0]!.kind])).toEqual([
+      ["md/boot", "gpt"],
+      ["lvm/vg-guest", "mbr"],
     ]);
     const rows = mapped.flatMap(({ partitions }) => partitions).filter(({ fs }) => fs !== null);
-    expect(rows.map(({ device, start }) => [device, start])).toEqual(
+    expect(rows.map(({ device, start }) => [device, start]).sort()).toEqual(
       NAMES.map((name, index) => [name, index % 2 === 0 ? MIB : 6 * MIB]),
     );
   }
