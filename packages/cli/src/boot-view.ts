@@ -5,7 +5,7 @@ import { type FileSystem, LINUX_WALK, resolve } from "@guestprobe/vfs";
 import { guestWorld } from "./grub-world.js";
 import type { Guest, Volume } from "./guest.js";
 import type { Output } from "./output/output.js";
-import { unreadReason, volumeSignature } from "./unread.js";
+import { isEncrypted, unreadReason, volumeSignature } from "./unread.js";
 import type { Options } from "./verbs.js";
 
 /** Findings of the readers which say that a volume was not unmounted cleanly. */
@@ -54,7 +54,7 @@ export function bootView(guest: Guest, options: Options, out: Output): GuestView
 /** Why nobody can say what an encrypted volume holds; undefined where it is none. */
 async function encryption(volume: Volume): Promise<ImageError | undefined> {
   const signature = await volumeSignature(volume);
-  if (signature?.usage !== "crypto") return undefined;
+  if (signature === undefined || !isEncrypted(signature)) return undefined;
   const { kind: format, offset } = signature;
   return new ImageError("encrypted", unreadReason(signature), { format, offset });
 }

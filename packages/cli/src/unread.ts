@@ -63,11 +63,17 @@ export async function volumeSignature({ block }: Volume): Promise<Signature | un
   return signature;
 }
 
+/** Whether what a volume holds takes a key to read. The hashes of dm-verity and the sums of dm-integrity are in the clear. */
+export const isEncrypted = ({ kind }: Signature): boolean => ENCRYPTED.has(kind);
+const ENCRYPTED: ReadonlySet<string> = new Set(["crypto_LUKS", "BitLocker"]);
+
 /** Why a volume with this superblock is not read. */
 export function unreadReason(signature: Signature | undefined): string {
   if (signature === undefined) return "its content is not recognised";
-  const { title, usage, uuid, label } = signature;
+  const { title, uuid, label } = signature;
   const marks = [uuid && `UUID ${uuid}`, label.length > 0 && `label ${decodeText(label)}`].filter(Boolean).join(", ");
   const what = marks === "" ? title : `${title} (${marks})`;
-  return usage === "crypto" ? `${what}: what it holds cannot be told without its key` : `${what}, which is not read`;
+  return isEncrypted(signature)
+    ? `${what}: what it holds cannot be told without its key`
+    : `${what}, which is not read`;
 }
