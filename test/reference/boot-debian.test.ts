@@ -1,12 +1,14 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { guestprobe } from "../lib/cli.js";
 import { debianGuest, GUEST_UUID, replaceFile } from "../lib/debian-guest.mjs";
 import { type EmuBoot, grubEmuBoot } from "../lib/grub-emu.js";
 
+const MAIN = fileURLToPath(new URL("../../packages/cli/dist/main.js", import.meta.url));
 const PVBOOT = "/boot/xen/pvboot-x86_64.elf";
 const CFG = "/boot/grub/grub.cfg";
 const folder = mkdtempSync(join(tmpdir(), "boot-debian-"));
@@ -176,5 +178,18 @@ disk = [ 'file:${image},xvda,w' ]
     expect(unit, err).toBe("MiB");
     expect(Number(amount), err).toBeLessThan(16);
     expect(Number(reads), err).toBeLessThan(1000);
+  });
+
+  test("a kernel that was seen before is not unpacked again, and gets the same verdict", () => {
+    const env = { ...process.env, NODE_DISABLE_COMPILE_CACHE: "", XDG_CACHE_HOME: mkdtempSync(join(folder, "cache-")) };
+    const boot = (...more: string[]) => {
+      const run = spawnSync(process.execPath, [MAIN, "boot", "--json", ...more, image], { env, encoding: "utf8" });
+      return { code: run.status, verdict: JSON.parse(run.stdout) as unknown };
+    };
+    const unpacking = ["--limit-decoded", "1M"];
+    expect(boot(...unpacking).code, "what was not unpacked is not known").not.toBe(0);
+    const first = boot();
+    expect(first.code).toBe(0);
+    expect(boot(...unpacking)).toEqual(first);
   });
 });

@@ -1,6 +1,7 @@
 export { type BzImage, isBzImage, parseBzImage } from "./bzimage.js";
 export type { VerdictOptions } from "./courses.js";
 export { type ElfImage, type ElfSection, type ElfSegment, parseElf } from "./elf.js";
+export type { KernelExcerpt, PayloadCache } from "./excerpt.js";
 export { BOOT_FINDINGS } from "./findings.js";
 export { type GrubSetup, setupOfImage } from "./grub-run.js";
 export type { GuestView, GuestVolume } from "./guest.js";

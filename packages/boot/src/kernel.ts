@@ -1,8 +1,9 @@
 import { type ImageError, isImageError } from "@guestprobe/block";
 import { type BzImage, isBzImage, parseBzImage } from "./bzimage.js";
 import { type ElfImage, isElf, PT_NOTE, parseElf } from "./elf.js";
+import { excerptOf, fromExcerpt, type PayloadCache } from "./excerpt.js";
 import { type Arch, archOf, judgePv, judgePvh } from "./judge.js";
-import { type Compression, compressionOf, unpackGzip, unpackPayload } from "./payload.js";
+import { type Compression, compressionOf, MAX_KERNEL_BYTES, unpackGzip, unpackPayload } from "./payload.js";
 import { readPe } from "./pe.js";
 import { readXenNotes, type XenNotes } from "./xen-notes.js";
 
@@ -32,13 +33,15 @@ export interface Kernel {
 export interface InspectOptions {
   /** Unpack a payload to its end and compare its checksums, even where the notes come long before. */
   readonly whole?: boolean | undefined;
+  /** Asked before a payload is unpacked, and told afterwards; not with `whole`. */
+  readonly cache?: PayloadCache | undefined;
 }
 
 /**
  * Takes a kernel file apart: its kind, its compression, and the Xen notes of the ELF file inside. Damage inside is kept
  * in `error`, and does not throw.
  */
-export async function inspectKernel(bytes: Uint8Array, { whole = false }: InspectOptions = {}): Promise<Kernel> {
+export async function inspectKernel(bytes: Uint8Array, options: InspectOptions = {}): Promise<Kernel> {
   const pe = readPe(bytes);
   const sections = pe?.sections.map(({ name }) => name) ?? [];
   const outer = { efiStub: pe !== undefined, sections };
@@ -69,7 +72,7 @@ export async function inspectKernel(bytes: Uint8Array, { whole = false }: Inspec
       if (setup.payload === undefined) return known;
       const payload = bytes.subarray(setup.payload.offset, setup.payload.offset + setup.payload.length);
       known = { ...known, compression: compressionOf(payload) };
-      return { ...known, ...(await insidePayload(payload, whole)) };
+      return { ...known, ...(await insidePayload(payload, options)) };
     }
     if (compressionOf(bytes) === "gzip") {
       known = { ...unknown, compression: "gzip" };
@@ -89,15 +92,22 @@ type Inside = Pick<Kernel, "elf" | "notes" | "arch" | "pv" | "pvh">;
 const ELF_HEAD = 16 << 10;
 
 /** Unpacks no further than the notes, which linkers put behind code and constants, a third of the way into a kernel. */
-async function insidePayload(payload: Uint8Array, whole: boolean): Promise<Inside> {
+async function insidePayload(payload: Uint8Array, { whole = false, cache }: InspectOptions): Promise<Inside> {
   if (!whole) {
+    const known = await cache?.get(payload);
+    const kept = known === undefined ? undefined : fromExcerpt(known, MAX_KERNEL_BYTES);
+    if (kept !== undefined) return inside(kept, known!.size);
     const head = await unpackPayload(payload, ELF_HEAD);
     const enough = endOfNotes(head.bytes);
     if (enough !== undefined && enough <= head.size) {
       const { bytes, size } = enough <= head.bytes.length ? head : await unpackPayload(payload, enough);
       const found = inside(bytes, size);
       // Where segments hold no note of Xen's, sections are asked, and their table is at the very end.
-      if (found.notes?.source === "PT_NOTE") return found;
+      if (found.notes?.source === "PT_NOTE") {
+        const excerpt = found.elf === undefined ? undefined : excerptOf(found.elf, ELF_HEAD);
+        if (excerpt !== undefined) await cache?.put(payload, excerpt);
+        return found;
+      }
     }
   }
   const { bytes } = await unpackPayload(payload);

@@ -3,8 +3,12 @@ import { run } from "./run.js";
 
 export { run };
 
-/** Runs the process's own command line; the process ends with its exit code. */
-export async function main(): Promise<void> {
+/**
+ * Runs the process's own command line; the process ends with its exit code.
+ *
+ * @param cache A folder of the user's own for what later runs may start from.
+ */
+export async function main(cache: string | undefined): Promise<void> {
   // A reader that goes away (`| head`) or a full disk shows as an event, which Node answers with a stack trace unless
   // somebody listens. The write that failed tells the verb; what is written after it (help, remarks) is told here.
   let lost: NodeJS.ErrnoException | undefined;
@@ -18,5 +22,5 @@ export async function main(): Promise<void> {
     if (lost.code !== "EPIPE") process.stderr.write(`guestprobe: standard output: ${lost.message}\n`);
   });
   // Not process.exit: what is still on its way to a pipe would be lost.
-  process.exitCode = await run(process.argv.slice(2));
+  process.exitCode = await run(process.argv.slice(2), cache);
 }

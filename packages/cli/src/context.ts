@@ -11,6 +11,8 @@ export interface Context {
   readonly out: Output;
   readonly limits: Limits;
   readonly watch: Watch;
+  /** A folder of the user's own for what later runs may start from. */
+  readonly cache: string | undefined;
   /** Opens the images of the command line. They are closed when the verb ends. */
   open(images: readonly string[], options: Options): Promise<Guest>;
   /** Whether the guest of these images has a file of this path; to tell a path from an image. Says nothing. */
@@ -20,7 +22,7 @@ export interface Context {
   close(): Promise<void>;
 }
 
-export function makeContext(options: Options): Context {
+export function makeContext(options: Options, cache: string | undefined): Context {
   const limits = parseLimits(options);
   const out = new Output({
     json: options.json === true,
@@ -35,6 +37,7 @@ export function makeContext(options: Options): Context {
     out,
     limits,
     watch,
+    cache,
     async open(images, verbOptions) {
       const guest = await openGuest(images, verbOptions, { out, limits, watch });
       guests.push(guest);

@@ -7,8 +7,12 @@ import { escapeGuestText } from "./output/escape.js";
 import { errorJson, findingJson } from "./output/output.js";
 import { buildProgram, type Invocation, putVerbFirst } from "./program.js";
 
-/** Runs one command line and answers its exit code. Nothing that an image holds makes it throw. */
-export async function run(argv: readonly string[]): Promise<ExitCode> {
+/**
+ * Runs one command line and answers its exit code. Nothing that an image holds makes it throw.
+ *
+ * @param cache A folder of the user's own, in which what was unpacked is kept for later runs; nothing is kept without.
+ */
+export async function run(argv: readonly string[], cache?: string): Promise<ExitCode> {
   let invocation: Invocation | undefined;
   let words: readonly string[] = [];
   try {
@@ -31,7 +35,7 @@ export async function run(argv: readonly string[]): Promise<ExitCode> {
   try {
     if (invocation.options.sandbox === true)
       return await (await import("./sandbox.js")).runSandboxed(words, invocation);
-    return await runVerb(invocation);
+    return await runVerb(invocation, cache);
   } catch (error) {
     // The reader of a pipe went away (`| head`): nobody is left to tell.
     if ((error as NodeJS.ErrnoException | undefined)?.code === "EPIPE") return EXIT.host;
@@ -39,8 +43,8 @@ export async function run(argv: readonly string[]): Promise<ExitCode> {
   }
 }
 
-async function runVerb({ verb, words, options }: Invocation): Promise<ExitCode> {
-  const context = makeContext(options);
+async function runVerb({ verb, words, options }: Invocation, cache: string | undefined): Promise<ExitCode> {
+  const context = makeContext(options, cache);
   try {
     const work = await verb.load();
     const code = await work(context, words, options);

@@ -2,6 +2,7 @@ import { bootVerdict, Kernels, type Verdict } from "@guestprobe/boot";
 import type { DialectName } from "@guestprobe/grub/script";
 import { bootView } from "../boot-view.js";
 import { EXIT, type ExitCode } from "../exit.js";
+import { kernelCache } from "../kernel-cache.js";
 import { escapeGuestText } from "../output/escape.js";
 import { findingJson, type Output } from "../output/output.js";
 import { formatBytes, table } from "../output/table.js";
@@ -17,7 +18,8 @@ export const boot: Run = async (context, words, options) => {
   const { out } = context;
   const guest = await context.open(words, options);
   const view = bootView(guest, options, out);
-  const kernels = new Kernels(view);
+  const { cache } = context;
+  const kernels = new Kernels(view, cache === undefined ? {} : { cache: kernelCache(cache) });
   const verdicts: Verdict[] = [];
   const xl = options.xl === undefined ? undefined : readXlGuest(options.xl as string);
   const extra = xl?.cmdline;
