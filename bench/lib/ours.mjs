@@ -3,14 +3,18 @@ import { createHash } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
 import { cachedDevice, countReads } from "@guestprobe/block";
 import { openFile } from "@guestprobe/block/node";
-import { btrfs } from "@guestprobe/btrfs";
+import { btrfs, btrfsWith } from "@guestprobe/btrfs";
+import { workerDecompressor } from "@guestprobe/codec/node";
 import { ext } from "@guestprobe/ext";
 import { BOOT_PROBE_PATHS, GrubSearch } from "@guestprobe/grub";
-import { squashfs } from "@guestprobe/squashfs";
+import { squashfs, squashfsWith } from "@guestprobe/squashfs";
 import { filePieces, openFileSystem, resolve, walkBatches } from "@guestprobe/vfs";
 import { xfs } from "@guestprobe/xfs";
 
 const FORMATS = [ext, xfs, btrfs, squashfs];
+/** The same for large files, which are decoded across threads: started once, as a program would that reads many. */
+const threads = { decompressor: workerDecompressor() };
+const THREADED = [ext, xfs, btrfsWith(threads), squashfsWith(threads)];
 
 async function withImage(image, work) {
   const file = await openFile(image, { blocking: true });
@@ -52,11 +56,11 @@ export function list(image) {
 /** The whole content of one file: how many bytes, and their hash where it is asked for. */
 export function read(image, path, hashed = false) {
   return withImage(image, async (device) => {
-    const fs = await openFileSystem(device, FORMATS);
+    const fs = await openFileSystem(device, THREADED);
     const { inode } = await resolve(fs, path);
     const hash = hashed ? createHash("sha256") : undefined;
     let bytes = 0;
-    for await (const piece of filePieces(inode)) {
+    for await (const piece of filePieces(inode, { reuse: true })) {
       bytes += piece.length;
       hash?.update(piece);
     }

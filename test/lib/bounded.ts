@@ -6,16 +6,17 @@ import { type FileSystemFormat, openFileSystem } from "@guestprobe/vfs";
 import { xfs } from "@guestprobe/xfs";
 import { expect } from "vitest";
 import { type DrainOptions, drain } from "./drain.js";
+import { stopwatch } from "./stopwatch.mjs";
 
 const FORMATS: readonly FileSystemFormat[] = [ext, xfs, btrfs, squashfs];
 
-/** What any input may take: processor time in milliseconds, since the machine may be busy, and bytes. */
+/** What any input may take: milliseconds, and bytes. */
 const MAX_MS = 5000;
 const MAX_BYTES = 256 << 20;
 
 /** Runs `work`, which ends in a value or an ImageError within the bounds; everything else fails the test. */
 export async function bounded<T>(what: string, work: () => Promise<T>): Promise<T | undefined> {
-  const cpu = process.cpuUsage();
+  const spent = stopwatch();
   const peak = process.resourceUsage().maxRSS;
   let value: T | undefined;
   try {
@@ -23,8 +24,7 @@ export async function bounded<T>(what: string, work: () => Promise<T>): Promise<
   } catch (error) {
     if (!isImageError(error)) throw new Error(what, { cause: error });
   }
-  const { user, system } = process.cpuUsage(cpu);
-  expect((user + system) / 1000, what).toBeLessThan(MAX_MS);
+  expect(spent(), what).toBeLessThan(MAX_MS);
   expect((process.resourceUsage().maxRSS - peak) * 1024, what).toBeLessThan(MAX_BYTES);
   return value;
 }

@@ -5,6 +5,7 @@
  */
 import { readFileSync, writeSync } from "node:fs";
 import { run } from "../../packages/cli/dist/command.js";
+import { stopwatch } from "./stopwatch.mjs";
 
 const jobs = JSON.parse(readFileSync(0, "utf8"));
 for (const args of jobs) {
@@ -17,7 +18,7 @@ for (const args of jobs) {
   };
   process.stdout.write = capture("out");
   process.stderr.write = capture("err");
-  const start = performance.now();
+  const spent = stopwatch();
   let code;
   try {
     code = await run(args);
@@ -25,7 +26,7 @@ for (const args of jobs) {
     process.stdout.write = real.out;
     process.stderr.write = real.err;
   }
-  const line = `${JSON.stringify({ code, ...text, ms: performance.now() - start, rss: process.resourceUsage().maxRSS * 1024 })}\n`;
+  const line = `${JSON.stringify({ code, ...text, ms: spent(), rss: process.resourceUsage().maxRSS * 1024 })}\n`;
   for (let data = Buffer.from(line); data.length > 0; ) {
     try {
       data = data.subarray(writeSync(3, data));

@@ -28,7 +28,7 @@ export async function runNodeInGuest(program, { imports, disks, modules, input }
     memory: MEMORY,
     files: { ...files, "/input.json": JSON.stringify(input) },
     script: `${basename(process.execPath)} /program/${program}`,
-    timeout: 500,
+    timeout: 900,
   });
   return JSON.parse(stdout);
 }

@@ -33,7 +33,7 @@ export async function guestViews(volumes, modules) {
     tools: ["find", "sha256sum", "stat"],
     modules,
     script: commands.join("\n"),
-    timeout: 580,
+    timeout: 900,
   });
   const parts = stdout.split(/^@\d+@$/m).slice(1);
   if (parts.length !== volumes.length) throw new Error(`${parts.length} listings of ${volumes.length}:\n${stdout}`);

@@ -200,7 +200,7 @@ export async function makeLvmVolumes(folder) {
     modules: [...LVM_MODULES, ...MD_MODULES, "dm-zero"],
     files,
     script: SCRIPT,
-    timeout: 500,
+    timeout: 900,
   });
   const read = new Map();
   for (const [, name, size, sha256] of stdout.matchAll(/^(\S+) ([0-9]+) ([0-9a-f]{64})$/gm)) {

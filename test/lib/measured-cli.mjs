@@ -4,9 +4,10 @@
  */
 import { writeSync } from "node:fs";
 import { run } from "../../packages/cli/dist/command.js";
+import { stopwatch } from "./stopwatch.mjs";
 
-const start = performance.now();
+const spent = stopwatch();
 const code = await run(process.argv.slice(2));
 process.exitCode = code;
 const usage = process.resourceUsage();
-writeSync(3, JSON.stringify({ code, maxRss: usage.maxRSS * 1024, ms: performance.now() - start }));
+writeSync(3, JSON.stringify({ code, maxRss: usage.maxRSS * 1024, ms: spent() }));

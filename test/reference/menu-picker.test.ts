@@ -96,7 +96,7 @@ test("commands are edited as GRUB's editor shows them", async () => {
       // From the end of the second line to the end: the third is longer, so its words follow.
       [/./, ` rescue="a b"`],
       [/a b"/, KEY.tab],
-      [/submit/, KEY.enter],
+      [/▶ \[ submit \]/, KEY.enter],
       [/arguments [\s\S]*and now\?[\s\S]*navigate/, KEY.escape],
       [/\(quit\)[\s\S]*navigate/, KEY.escape],
     ],
@@ -120,7 +120,7 @@ test("menu.lst: lines of an entry are edited, and its neighbours stay", async ()
       [/● edit/, KEY.enter],
       [/title Two[\s\S]*kernel \/boot\/vmlinuz two[\s\S]*submit/, " single"],
       [/single/, KEY.tab],
-      [/submit/, KEY.enter],
+      [/▶ \[ submit \]/, KEY.enter],
       [/arguments two single[\s\S]*and now\?[\s\S]*navigate/, KEY.enter],
       [/\(quit\)[\s\S]*navigate/, KEY.up],
       [/● One/, KEY.enter],

@@ -26,9 +26,12 @@ export interface BlockDevice {
   /**
    * Exactly `length` bytes from `offset`. The result may share memory with a cache: do not write to it.
    *
+   * @param into Memory of `length` bytes that the caller has to spare. A device may put the bytes there and answer it;
+   *   where it has them elsewhere already, or knows nothing of this, it answers other memory. After an error the bytes may
+   *   still be on their way there.
    * @throws ImageError `past-end` when the range does not lie within the device, `io`, `aborted`.
    */
-  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>;
+  read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
   /** The same bytes if they are in memory now; never does I/O, never throws. */
   peek?(offset: number, length: number): Uint8Array | undefined;
   /**

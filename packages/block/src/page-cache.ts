@@ -83,8 +83,13 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
   };
 
   /** Any object with `size` and `read` may be the device: bytes that it leaves out must not show as a short page. */
-  const fetch = async (offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> => {
-    const data = await device.read(offset, length, signal);
+  const fetch = async (
+    offset: number,
+    length: number,
+    signal?: AbortSignal,
+    into?: Uint8Array,
+  ): Promise<Uint8Array> => {
+    const data = await device.read(offset, length, signal, into);
     if (data.length === length) return data;
     throw new ImageError("io", `${data.length} bytes came back where ${length} were asked for`, { offset });
   };
@@ -158,7 +163,7 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
     return page.data.subarray(start, start + length);
   };
 
-  const readPages = async (offset: number, length: number): Promise<Uint8Array> => {
+  const readPages = async (offset: number, length: number, into: Uint8Array | undefined): Promise<Uint8Array> => {
     const first = Math.floor(offset / pageSize);
     const last = Math.floor((offset + length - 1) / pageSize);
     const parts: (Uint8Array | Promise<Uint8Array>)[] = [];
@@ -170,7 +175,7 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
     const loaded = await Promise.all(parts);
     const start = offset - first * pageSize;
     if (loaded.length === 1) return loaded[0]!.subarray(start, start + length);
-    const result = allocate(length);
+    const result = into?.length === length ? into : allocate(length);
     let at = 0;
     for (const [n, data] of loaded.entries()) {
       const from = n === 0 ? start : 0;
@@ -181,15 +186,20 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
     return result;
   };
 
-  const read = async (offset: number, length: number, signal: AbortSignal | undefined): Promise<Uint8Array> => {
+  const read = async (
+    offset: number,
+    length: number,
+    signal: AbortSignal | undefined,
+    into: Uint8Array | undefined,
+  ): Promise<Uint8Array> => {
     checkRange(device.size, offset, length);
     throwIfAborted(signal);
     if (length === 0) return new Uint8Array(0);
-    if (length >= bypass) return fetch(offset, length, signal);
+    if (length >= bypass) return fetch(offset, length, signal, into);
     let result: Uint8Array;
     try {
       // The load may be shared: this reader's signal ends its own wait, not the others' read.
-      result = await abortable(readPages(offset, length), signal);
+      result = await abortable(readPages(offset, length, into), signal);
     } catch {
       throwIfAborted(signal);
       return fetch(offset, length, signal);
@@ -207,11 +217,11 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
     },
     clear: () => pages.clear(),
     peek,
-    read(offset, length, signal) {
+    read(offset, length, signal, into) {
       const turn = turnFor(signal);
-      if (turn !== undefined) return turn.then(() => read(offset, length, signal));
+      if (turn !== undefined) return turn.then(() => read(offset, length, signal, into));
       const hit = signal?.aborted ? undefined : peek(offset, length);
-      return hit === undefined ? read(offset, length, signal) : Promise.resolve(hit);
+      return hit === undefined ? read(offset, length, signal, into) : Promise.resolve(hit);
     },
   };
   if (device.map !== undefined) {

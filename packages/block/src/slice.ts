@@ -12,13 +12,13 @@ export function sliceDevice(parent: BlockDevice, offset: number, length: number)
   const slice: BlockDevice = {
     size: length,
     sectorSize: parent.sectorSize,
-    read(at, count, signal) {
+    read(at, count, signal, into) {
       try {
         checkRange(length, at, count);
       } catch (error) {
         return Promise.reject(error);
       }
-      return parent.read(offset + at, count, signal);
+      return parent.read(offset + at, count, signal, into);
     },
   };
   if (parent.peek !== undefined) {

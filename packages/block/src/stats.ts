@@ -14,10 +14,10 @@ export function countReads(device: BlockDevice, stats: ReadStats = { reads: 0, b
     size: device.size,
     sectorSize: device.sectorSize,
     stats,
-    read(offset, length, signal) {
+    read(offset, length, signal, into) {
       stats.reads += 1;
       stats.bytes += length;
-      return device.read(offset, length, signal);
+      return device.read(offset, length, signal, into);
     },
   };
   if (device.peek !== undefined) counted.peek = (offset, length) => device.peek?.(offset, length);

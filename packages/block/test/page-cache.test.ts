@@ -9,6 +9,28 @@ const KIB = 1024;
 const data = pattern(64 * KIB + 700);
 const lone = { pageSize: KIB, readAhead: 0 };
 
+test("memory to spare is handed on past the cache, filled from several pages, and never kept as a page", async () => {
+  const given: (Uint8Array | undefined)[] = [];
+  const device: BlockDevice = {
+    size: data.length,
+    async read(offset, length, _signal, into) {
+      given.push(into);
+      into?.set(data.subarray(offset, offset + length));
+      return into ?? data.slice(offset, offset + length);
+    },
+  };
+  const cached = cachedDevice(device, { ...lone, bypass: 8 * KIB });
+  const large = new Uint8Array(8 * KIB);
+  expect(await cached.read(100, large.length, undefined, large)).toBe(large);
+  expect(given).toEqual([large]);
+  const small = new Uint8Array(2 * KIB);
+  expect(await cached.read(KIB / 2, small.length, undefined, small)).toBe(small);
+  expect(Buffer.compare(small, data.subarray(KIB / 2, KIB / 2 + small.length))).toBe(0);
+  expect(given.slice(1).every((into) => into === undefined)).toBe(true);
+  small.fill(0);
+  expect(Buffer.compare(await cached.read(KIB / 2, 2 * KIB), data.subarray(KIB / 2, KIB / 2 + 2 * KIB))).toBe(0);
+});
+
 describe("any reads, any options: the bytes are those of the device", () => {
   const range = fc.tuple(fc.nat(data.length), fc.oneof(fc.nat(3000), fc.nat(data.length)));
   const options = fc.record({

@@ -45,7 +45,7 @@ describe("sliceDevice", () => {
     expect(sliceDevice(parent, 0, 1000)).toBe(parent);
   });
 
-  test("hands on the sector size, the signal and the parent's promise", () => {
+  test("hands on the sector size, the signal, the memory to spare and the parent's promise", () => {
     const promise = Promise.resolve(new Uint8Array(4));
     const seen: unknown[] = [];
     const parent: BlockDevice = {
@@ -59,8 +59,10 @@ describe("sliceDevice", () => {
     const slice = sliceDevice(parent, 10, 20);
     const { signal } = new AbortController();
     expect(slice.sectorSize).toBe(4096);
-    expect(slice.read(3, 4, signal)).toBe(promise);
-    expect(seen).toEqual([[13, 4, signal]]);
+    const spare = new Uint8Array(4);
+    expect(slice.read(3, 4, signal, spare)).toBe(promise);
+    expect(seen).toEqual([[13, 4, signal, spare]]);
+    expect((seen[0] as unknown[])[3]).toBe(spare);
   });
 
   test("has peek and map just where the parent has them", () => {

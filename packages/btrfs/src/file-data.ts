@@ -1,6 +1,6 @@
-import { alignDown, alignUp, finding, type ImageError } from "@guestprobe/block";
+import { alignDown, alignUp, allocate, finding, type ImageError } from "@guestprobe/block";
 import { inlineDecompressor } from "@guestprobe/codec";
-import type { Extent } from "@guestprobe/vfs";
+import { type Extent, placeAt } from "@guestprobe/vfs";
 import type { Context } from "./context.js";
 import { type Decompress, loadDecompressor } from "./decompress.js";
 import {
@@ -85,22 +85,32 @@ export async function readContent(
   offset: number,
   length: number,
   signal: AbortSignal | undefined,
+  into?: Uint8Array,
 ): Promise<Uint8Array> {
+  const spare = into?.subarray(0, length);
   const parts: { readonly at: number; readonly data: Promise<Uint8Array> }[] = [];
   for await (const batch of fileExtents(context, file, offset, offset + length, signal)) {
     for (const extent of batch) {
       const from = Math.max(offset, extent.logical);
       const to = Math.min(offset + length, extent.logical + extent.length);
       if (from >= to || extent.kind === "hole" || extent.kind === "unwritten") continue;
-      const data = readExtent(context, file, extent, from - extent.logical, to - from, signal);
+      const place = spare?.subarray(from - offset, to - offset);
+      const data = readExtent(context, file, extent, from - extent.logical, to - from, signal, place);
       if (to - from === length) return data;
       // All are asked for before the first is awaited; a failure of one must not leave another unhandled.
       data.catch(() => {});
       parts.push({ at: from - offset, data });
     }
   }
-  const result = new Uint8Array(length);
-  for (const part of parts) result.set(await part.data, part.at);
+  const result = spare ?? allocate(length);
+  let filled = 0;
+  for (const { at, data } of parts) {
+    const bytes = await data;
+    placeAt(result, at, bytes);
+    if (at > filled) spare?.fill(0, filled, at);
+    filled = Math.max(filled, at + bytes.length);
+  }
+  spare?.fill(0, filled);
   return result;
 }
 
@@ -111,13 +121,14 @@ async function readExtent(
   from: number,
   length: number,
   signal: AbortSignal | undefined,
+  into: Uint8Array | undefined,
 ): Promise<Uint8Array> {
   if (extent.kind === "inline") {
     if (extent.compression === undefined) return extent.bytes.subarray(from, from + length);
     const decompress = await decompressor(context, extent.compression, false);
     return (await decompress(extent.bytes, extent.length)).subarray(from, from + length);
   }
-  if (extent.kind === "data") return readStored(context, file, extent.address + from, length, signal);
+  if (extent.kind === "data") return readStored(context, file, extent.address + from, length, signal, into);
   const decoded = await decodedExtent(context, file, extent, signal);
   return decoded.subarray(extent.offset + from, extent.offset + from + length);
 }
@@ -180,6 +191,7 @@ async function readStored(
   address: number,
   length: number,
   signal: AbortSignal | undefined,
+  into?: Uint8Array,
 ): Promise<Uint8Array> {
   if (context.verify && !file.noDataSum) {
     const { sectorsize } = context.superblock;
@@ -192,7 +204,7 @@ async function readStored(
       finding(BTRFS_BAD_COPY, `data at logical address ${piece.logical}: ${error.reason}`, placeOf(error)),
     );
   };
-  return context.volume.read(address, length, onBad, signal);
+  return context.volume.read(address, length, onBad, signal, into);
 }
 
 /** An extent in terms of devices: split where the profile splits it, and cut at the size of the file. */

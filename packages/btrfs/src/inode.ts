@@ -148,7 +148,7 @@ class BtrfsInode implements Inode {
     return size === 0 ? new Uint8Array(0) : readContent(this.#context, this.#content, 0, size, signal);
   }
 
-  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+  async read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
     const { type, size, ino } = this.stat;
     if (type === "dir") throw this.#error("is-a-directory", `inode ${ino} is a directory`);
     if (type !== "file") throw this.#error("invalid-argument", `inode ${ino} is a ${type}, without content to read`);
@@ -157,7 +157,7 @@ class BtrfsInode implements Inode {
     if (count === 0) return new Uint8Array(0);
     const isSequential = offset === this.#next && offset > 0;
     this.#next = offset + count;
-    const data = readContent(this.#context, this.#content, offset, count, signal);
+    const data = readContent(this.#context, this.#content, offset, count, signal, into);
     // Asked for after what is wanted now, and while that is on its way.
     if (isSequential) decodeAhead(this.#context, this.#content, offset + count);
     return data;

@@ -1,4 +1,5 @@
-import { type BlockDevice, equalBytes, ImageError, isImageError, rebuildStripe } from "@guestprobe/block";
+import { allocate, type BlockDevice, equalBytes, ImageError, isImageError, rebuildStripe } from "@guestprobe/block";
+import { placeAt } from "@guestprobe/vfs";
 import { type Chunk, mapPiece, type Piece, type Stripe, type Target } from "./chunk.js";
 import { ChunkMap } from "./chunk-map.js";
 
@@ -111,12 +112,13 @@ export class Volume {
     piece: Piece,
     way: number,
     signal: AbortSignal | undefined,
+    into?: Uint8Array,
   ): Promise<{ readonly data: Uint8Array; readonly from: Location | undefined }> {
     const chosen = this.#ways(piece)[way];
     if (chosen === undefined) throw this.#unreachable(piece);
     if ("target" in chosen) {
       const member = this.#memberOf(chosen.target.stripe)!;
-      const data = await this.#readTarget(chosen.target, piece.length, signal);
+      const data = await this.#readTarget(chosen.target, piece.length, signal, into);
       return { data, from: { device: member.index, physical: chosen.target.physical, length: piece.length } };
     }
     const row = piece.row!;
@@ -133,8 +135,8 @@ export class Volume {
     return { data: rebuilt, from: undefined };
   }
 
-  #readTarget(target: Target, length: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
-    return this.#memberOf(target.stripe)!.device.read(target.physical, length, signal);
+  #readTarget(target: Target, length: number, signal: AbortSignal | undefined, into?: Uint8Array): Promise<Uint8Array> {
+    return this.#memberOf(target.stripe)!.device.read(target.physical, length, signal, into);
   }
 
   #unreachable(piece: Piece): ImageError {
@@ -160,27 +162,32 @@ export class Volume {
     length: number,
     onBad: (piece: Piece, error: ImageError) => void,
     signal: AbortSignal | undefined,
+    into?: Uint8Array,
   ): Promise<Uint8Array> {
     const pieces = [...this.pieces(logical, length)];
-    const parts = pieces.map((piece) => this.#readAny(piece, onBad, signal));
+    const result = pieces.length === 1 ? into : (into?.subarray(0, length) ?? allocate(length));
+    const parts = pieces.map((piece) => {
+      const at = piece.logical - logical;
+      return this.#readAny(piece, onBad, signal, result?.subarray(at, at + piece.length));
+    });
     if (parts.length === 1) return parts[0]!;
-    const result = new Uint8Array(length);
     for (const [index, part] of (await Promise.all(parts)).entries()) {
-      result.set(part, pieces[index]!.logical - logical);
+      placeAt(result!, pieces[index]!.logical - logical, part);
     }
-    return result;
+    return result!;
   }
 
   async #readAny(
     piece: Piece,
     onBad: (piece: Piece, error: ImageError) => void,
     signal: AbortSignal | undefined,
+    into: Uint8Array | undefined,
   ): Promise<Uint8Array> {
     let first: ImageError | undefined;
     const ways = Math.max(1, this.ways(piece));
     for (let way = 0; way < ways; way += 1) {
       try {
-        const { data } = await this.readPiece(piece, way, signal);
+        const { data } = await this.readPiece(piece, way, signal, into);
         if (first !== undefined) onBad(piece, first);
         return data;
       } catch (error) {

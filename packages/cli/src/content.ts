@@ -20,13 +20,13 @@ export function checkSize({ limits }: Context, volume: Volume, { stat, offset }:
 }
 
 /**
- * The content of a file in pieces.
+ * The content of a file in pieces; each is good until the next is asked for.
  *
  * @throws ImageError `limit`, and what reading it throws.
  */
 export async function* contentOf(context: Context, volume: Volume, inode: Inode): AsyncGenerator<Uint8Array> {
   checkSize(context, volume, inode);
-  for await (const piece of filePieces(inode, { signal: context.watch.signal })) {
+  for await (const piece of filePieces(inode, { signal: context.watch.signal, reuse: true })) {
     context.watch.check();
     yield piece;
   }

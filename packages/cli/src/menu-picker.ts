@@ -1,4 +1,5 @@
-import { isCancel, log, multiline, outro, select } from "@clack/prompts";
+import { MultiLinePrompt, wrapTextWithPrefix } from "@clack/core";
+import { isCancel, log, outro, select } from "@clack/prompts";
 import { type BootMenu, type BootPlan, type MenuEntry, planLines } from "@guestprobe/grub/menu";
 import { decodeText, encodeText } from "@guestprobe/grub/script";
 import type { OpenMenu } from "./boot-menu.js";
@@ -106,12 +107,23 @@ function showPlan(plan: BootPlan | undefined): void {
 
 /** The commands as a person leaves them; undefined when they were left by Escape. */
 async function edit(commands: readonly string[]): Promise<readonly string[] | undefined> {
-  const answer = await multiline({
-    message: "commands of the entry (Tab, then Enter: what they would boot; Escape: as before)",
+  const prompt = new MultiLinePrompt({
     initialValue: commands.map(toEditor).join("\n"),
     showSubmit: true,
+    render() {
+      const { userInput, cursor, state, focused } = this;
+      const ended = state === "submit" || state === "cancel";
+      const onButton = focused === "submit";
+      // The library shows the place of the cursor, and the button that Tab leads to, by colour alone.
+      const text = ended || onButton ? userInput : `${userInput.slice(0, cursor)}█${userInput.slice(cursor)}`;
+      const title = `│\n◆  commands of the entry (Tab, then Enter: what they would boot; Escape: as before)`;
+      const lines = wrapTextWithPrefix(undefined, text, "│  ");
+      const button = ended ? "" : `\n└\n${onButton ? "▶" : " "} [ submit ]\n`;
+      return `${title}\n${lines}${button}`;
+    },
   });
-  return isCancel(answer) ? undefined : answer.split("\n").map(fromEditor);
+  const answer = await prompt.prompt();
+  return isCancel(answer) || answer === undefined ? undefined : answer.split("\n").map(fromEditor);
 }
 
 /** A line of the guest, safe to show and without loss; the tabs that indent it become blanks. */

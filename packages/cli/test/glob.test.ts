@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { stopwatch } from "../../../test/lib/stopwatch.mjs";
 import { UsageError } from "../src/exit.js";
 import { globMatcher } from "../src/glob.js";
 
@@ -33,10 +34,10 @@ test("names that are not UTF-8 match by their bytes", () => {
 });
 
 test("many stars against a long name that does not match take no exponential time", () => {
-  const start = process.cpuUsage().user;
+  const spent = stopwatch();
   expect(matches(`${"*a".repeat(50)}b`, "a".repeat(250))).toBe(false);
   // 250 x 100 steps; a matcher that tries every split would not end at all.
-  expect(process.cpuUsage().user - start).toBeLessThan(1_000_000);
+  expect(spent()).toBeLessThan(1000);
 });
 
 test("a lone backslash at the end is refused", () => {

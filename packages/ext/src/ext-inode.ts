@@ -82,7 +82,7 @@ export class ExtInode implements Inode {
     return data.slice(0, end < 0 ? data.length : end);
   }
 
-  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+  async read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
     throwIfAborted(signal);
     const { stat } = this;
     if (stat.type === "dir") throw failure("is-a-directory", `inode ${stat.ino} is a directory`, this.offset);
@@ -93,7 +93,7 @@ export class ExtInode implements Inode {
     if (count === 0) return new Uint8Array(0);
     this.#refuseEncrypted();
     if (count > MAX_READ) throw failure("limit", `a read of ${count} bytes at once`, this.offset);
-    return this.#content(offset, count, signal);
+    return this.#content(offset, count, signal, into);
   }
 
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[]> {
@@ -132,11 +132,16 @@ export class ExtInode implements Inode {
     return this.#directory;
   }
 
-  async #content(offset: number, length: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  async #content(
+    offset: number,
+    length: number,
+    signal: AbortSignal | undefined,
+    into?: Uint8Array,
+  ): Promise<Uint8Array> {
     if (this.#inline !== undefined) return readInline(this.#inline, offset, length);
     const { device, sb } = this.#volume;
     const extents = await extentsFrom(this.#fileMap(), sb.blockSize, offset, length, signal);
-    return readThroughExtents(device, extents, offset, length, signal);
+    return readThroughExtents(device, extents, offset, length, signal, into);
   }
 
   async #open(ino: number, entryAt: number, signal: AbortSignal | undefined): Promise<ExtInode> {

@@ -98,7 +98,7 @@ export class FatInode implements Inode {
     throw this.#wrongType("not-a-symlink");
   }
 
-  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+  async read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
     throwIfAborted(signal);
     const { type, size } = this.stat;
     if (type === "dir") throw this.#wrongType("is-a-directory");
@@ -109,7 +109,7 @@ export class FatInode implements Inode {
     const from = Math.floor(offset / clusterSize);
     const to = Math.ceil((offset + count) / clusterSize);
     const runs = await this.#runs(from, to, signal);
-    return readThroughExtents(this.#volume.device, this.#extentsOf(runs), offset, count, signal);
+    return readThroughExtents(this.#volume.device, this.#extentsOf(runs), offset, count, signal, into);
   }
 
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[]> {

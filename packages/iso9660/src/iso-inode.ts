@@ -96,7 +96,7 @@ export class IsoInode implements Inode {
     return target.slice();
   }
 
-  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+  async read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
     throwIfAborted(signal);
     const { type, size } = this.stat;
     if (type === "dir") throw this.#wrongType("is-a-directory");
@@ -106,7 +106,7 @@ export class IsoInode implements Inode {
     if (count === 0) return new Uint8Array(0);
     if (count > MAX_READ) throw failure("limit", `a read of ${count} bytes at once`, this.offset);
     this.#refuseUnread();
-    return readThroughExtents(this.#volume.device, this.#extents(), offset, count, signal);
+    return readThroughExtents(this.#volume.device, this.#extents(), offset, count, signal, into);
   }
 
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[]> {

@@ -1,5 +1,5 @@
 import { abortable, throwIfAborted } from "@guestprobe/block";
-import type { Extent } from "@guestprobe/vfs";
+import { type Extent, placeAt } from "@guestprobe/vfs";
 import { BlockList, isStoredAsIs, LIST_CHUNK, storedSize } from "./block-list.js";
 import type { FilePart } from "./inode.js";
 import { squashfs_reg_inode } from "./layout.js";
@@ -38,11 +38,16 @@ export class FileContent {
     this.#list = new BlockList(volume.metadata, directoryTable, list, this.#blockCount, file.startBlock);
   }
 
-  /** `length` bytes from `offset`; both lie within the file. */
-  async read(offset: number, length: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  /** `length` bytes from `offset`; both lie within the file. In `into`, memory of so many bytes, where it is given. */
+  async read(
+    offset: number,
+    length: number,
+    signal: AbortSignal | undefined,
+    into: Uint8Array | undefined,
+  ): Promise<Uint8Array> {
     const isSequential = offset === this.#next && offset > 0;
     this.#next = offset + length;
-    const result = new Uint8Array(length);
+    const result = into?.subarray(0, length) ?? new Uint8Array(length);
     for (let at = offset; at < offset + length; ) {
       throwIfAborted(signal);
       const end = Math.min(at + WINDOW, offset + length);
@@ -61,23 +66,58 @@ export class FileContent {
     to: number,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const { blockSize } = this.#volume.sb;
+    const { blockSize, bytesUsed } = this.#volume.sb;
     const own = this.#blockCount * blockSize;
     const pending: Promise<void>[] = [];
+    const put = (data: Promise<Uint8Array>, at: number): void => {
+      pending.push(data.then((bytes) => placeAt(result, at - origin, bytes)));
+    };
+    // Blocks that are stored as they are, one behind the other: one read, straight to where it belongs.
+    let plain = { at: from, start: bytesUsed, length: 0 };
+    const readPlain = (): void => {
+      const { at, start, length } = plain;
+      const place = result.subarray(at - origin, at - origin + length);
+      if (length > 0) put(this.#volume.device.read(start, length, signal, place), at);
+      plain = { at: from, start: bytesUsed, length: 0 };
+    };
     try {
       for (let n = Math.floor(from / blockSize); n < this.#blockCount && n * blockSize < to; ) {
         const chunk = await this.#list.chunk(n, signal);
         const stop = chunk.first + chunk.words.length;
         for (; n < stop && n * blockSize < to; n += 1) {
-          const start = Math.max(from, n * blockSize);
-          const end = Math.min(to, (n + 1) * blockSize);
-          const piece = this.#blockPart(n, chunk.starts[n - chunk.first]!, chunk.words[n - chunk.first]!, start, end);
-          if (piece !== undefined) pending.push(piece.then((data) => result.set(data, start - origin)));
+          const at = Math.max(from, n * blockSize);
+          const end = Math.min(to, n * blockSize + this.#lengthOf(n));
+          const word = chunk.words[n - chunk.first]!;
+          const start = chunk.starts[n - chunk.first]!;
+          const skip = at - n * blockSize;
+          if (word === 0) {
+            // Memory of the caller's holds something else.
+            result.fill(0, at - origin, end - origin);
+            continue;
+          }
+          this.#volume.checkBlock(start, word);
+          if (!isStoredAsIs(word)) {
+            const exact = this.#lengthOf(n);
+            const block = this.#volume.block(start, word, { exact }, this.#blockCount >= MANY_BLOCKS);
+            const part = block.then((data) => data.subarray(skip, skip + end - at));
+            put(part, at);
+            continue;
+          }
+          if (storedSize(word) !== this.#lengthOf(n)) {
+            const reason = `block of ${storedSize(word)} bytes stored as they are, expected ${this.#lengthOf(n)}`;
+            throw failure("corrupt", reason, start);
+          }
+          if (start + skip !== plain.start + plain.length || at !== plain.at + plain.length) {
+            readPlain();
+            plain = { at, start: start + skip, length: 0 };
+          }
+          plain.length += end - at;
         }
       }
+      readPlain();
       if (to > own) {
-        const start = Math.max(from, own);
-        pending.push(this.#tail(start - own, to - own, signal).then((data) => result.set(data, start - origin)));
+        const at = Math.max(from, own);
+        put(this.#tail(at - own, to - own, signal), at);
       }
     } catch (error) {
       // What was asked for already must not fail unheard.
@@ -85,24 +125,6 @@ export class FileContent {
       throw error;
     }
     await Promise.all(pending);
-  }
-
-  /** Bytes `from` to `to` of the file, which lie in block `n`; undefined for a hole. */
-  #blockPart(n: number, start: number, word: number, from: number, to: number): Promise<Uint8Array> | undefined {
-    if (word === 0) return undefined;
-    const { blockSize } = this.#volume.sb;
-    const length = this.#lengthOf(n);
-    this.#volume.checkBlock(start, word);
-    const skip = from - n * blockSize;
-    if (isStoredAsIs(word)) {
-      if (storedSize(word) !== length) {
-        throw failure("corrupt", `block of ${storedSize(word)} bytes stored as they are, expected ${length}`, start);
-      }
-      return this.#volume.device.read(start + skip, Math.min(to, n * blockSize + length) - from);
-    }
-    return this.#volume
-      .block(start, word, { exact: length }, this.#blockCount >= MANY_BLOCKS)
-      .then((data) => data.subarray(skip, to - n * blockSize));
   }
 
   /** Bytes of block `n`: less than the block size only in a last block without a fragment. */

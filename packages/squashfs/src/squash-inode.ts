@@ -95,7 +95,7 @@ export class SquashInode implements Inode {
     return (await metadata.read(this.#rest, this.stat.size, sb.directoryTable, signal)).data.slice();
   }
 
-  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+  async read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
     throwIfAborted(signal);
     const { type, size } = this.stat;
     if (type === "dir") throw this.#wrongType("is-a-directory");
@@ -104,7 +104,7 @@ export class SquashInode implements Inode {
     const count = clampRead(size, offset, length);
     if (count === 0) return new Uint8Array(0);
     if (count > MAX_READ) throw failure("limit", `a read of ${count} bytes at once`, this.#block);
-    return this.#fileContent().read(offset, count, signal);
+    return this.#fileContent().read(offset, count, signal, into);
   }
 
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[]> {

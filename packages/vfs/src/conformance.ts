@@ -202,18 +202,21 @@ async function checkReads(path: string, inode: Inode): Promise<void> {
     for (let at = 0; at < size; at += stride) {
       const piece = await inode.read(at, step);
       if (!equalBytes(piece, whole.subarray(at, at + step))) throw new Error(`${path}: ${step} bytes at ${at} differ`);
+      const again = await inode.read(at, step, undefined, new Uint8Array(step).fill(0xdb));
+      if (!equalBytes(again, piece)) throw new Error(`${path}: ${step} bytes at ${at} differ in memory to spare`);
     }
   }
   same(`${path}: bytes at the end`, (await inode.read(size, 10)).length, 0);
   same(`${path}: bytes far past the end`, (await inode.read(size + 1e9, 10)).length, 0);
   if (size > 0) same(`${path}: bytes across the end`, (await inode.read(size - 1, 10)).length, 1);
-  let at = 0;
-  for await (const piece of filePieces(inode, { start: Math.floor(size / 3) })) {
-    const from = Math.floor(size / 3) + at;
-    if (!equalBytes(piece, whole.subarray(from, from + piece.length))) throw new Error(`${path}: the stream differs`);
-    at += piece.length;
+  for (const reuse of [false, true]) {
+    let at = Math.floor(size / 3);
+    for await (const piece of filePieces(inode, { start: at, reuse })) {
+      if (!equalBytes(piece, whole.subarray(at, at + piece.length))) throw new Error(`${path}: the stream differs`);
+      at += piece.length;
+    }
+    same(`${path}: the end of the stream`, at, size);
   }
-  same(`${path}: bytes of the stream`, at, size - Math.floor(size / 3));
 }
 
 async function checkExtents(

@@ -3,6 +3,7 @@ export { type Entry, type EntryParts, textPair, toEntry } from "./entry.js";
 export {
   clampRead,
   filePieces,
+  placeAt,
   type ReadFileOptions,
   type ReadStreamOptions,
   readFile,

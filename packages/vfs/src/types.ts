@@ -112,9 +112,10 @@ export interface Inode {
   /**
    * `length` bytes from byte `offset`; fewer at the end of the file, none past it.
    *
+   * @param into Memory of `length` bytes to spare, as in `BlockDevice.read`.
    * @throws ImageError `is-a-directory`, `encrypted`, `invalid-argument` for what has no content.
    */
-  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>;
+  read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
   /** Where the content lies, holes included, so that the runs cover the file from 0 to its size. */
   extents(signal?: AbortSignal): AsyncIterable<readonly Extent[]>;
 

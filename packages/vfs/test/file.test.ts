@@ -59,6 +59,14 @@ describe("clampRead", () => {
 describe("readThroughExtents", () => {
   const data = large.subarray(0, 4000);
   const device = bufferDevice(data);
+  const taking: BlockDevice = {
+    size: device.size,
+    async read(offset, length, signal, into) {
+      const bytes = await device.read(offset, length, signal);
+      into?.set(bytes);
+      return into ?? bytes;
+    },
+  };
   const runs = fc.array(
     fc.record({ kind: fc.constantFrom("data", "hole", "unwritten", "gap"), length: fc.integer({ min: 1, max: 300 }) }),
     { maxLength: 12 },
@@ -77,6 +85,12 @@ describe("readThroughExtents", () => {
           logical += length;
         }
         expect(await readThroughExtents(device, extents, a, b)).toEqual(expected.slice(a, a + b));
+        // A device that takes the memory it is offered, which holds something else and is longer than the range.
+        const spare = new Uint8Array(b + 3).fill(0xdb);
+        const read = await readThroughExtents(taking, extents, a, b, undefined, spare);
+        expect(read).toEqual(expected.slice(a, a + b));
+        if (b > 0) expect(read.buffer).toBe(spare.buffer);
+        expect(spare.subarray(b)).toEqual(Uint8Array.of(0xdb, 0xdb, 0xdb));
       }),
       { numRuns: 300 },
     );
@@ -154,7 +168,7 @@ describe("readFile", () => {
   ])("%s", async (path, content) => {
     expect(text(await readFile(await open(fs, path)))).toBe(content);
   });
-  test("a large one, in pieces of a mebibyte", async () => {
+  test("a large one, in pieces of half a mebibyte", async () => {
     const sizes: number[] = [];
     const inode = await open(fs, "/large");
     const watched = {
@@ -165,7 +179,7 @@ describe("readFile", () => {
       },
     };
     expect(Buffer.compare(await readFile(watched), large)).toBe(0);
-    expect(sizes).toEqual([MIB, MIB, 12_345]);
+    expect(sizes).toEqual([MIB / 2, MIB / 2, MIB / 2, MIB / 2, 12_345]);
   });
   test("the limit is inclusive", async () => {
     const inode = await open(fs, "/small");
@@ -225,6 +239,35 @@ describe("filePieces", () => {
     await pieces.next();
     controller.abort();
     await expect(pieces.next()).rejects.toMatchObject({ code: "aborted" });
+  });
+});
+
+describe("filePieces", () => {
+  test("with `reuse`, the pieces of a large file lie in one memory, without it each is the caller's to keep", async () => {
+    const size = (1 << 20) + 5;
+    const content = new Uint8Array(size).map((_, at) => (at * 7919) >> 8);
+    const spares = new Set<ArrayBufferLike | undefined>();
+    const inode = {
+      stat: { size },
+      async read(offset: number, length: number, _signal?: AbortSignal, into?: Uint8Array) {
+        spares.add(into?.buffer);
+        const piece = content.subarray(offset, offset + length);
+        into?.set(piece);
+        return into ?? piece.slice();
+      },
+    } as Partial<Inode> as Inode;
+    for (const reuse of [true, false]) {
+      spares.clear();
+      const pieces: Uint8Array[] = [];
+      const read: Uint8Array[] = [];
+      for await (const piece of filePieces(inode, { reuse })) {
+        pieces.push(piece);
+        read.push(piece.slice());
+      }
+      expect(Buffer.concat(read).equals(content)).toBe(true);
+      expect(new Set(pieces.map(({ buffer }) => buffer)).size).toBe(reuse ? 1 : pieces.length);
+      expect(spares.has(undefined)).toBe(!reuse);
+    }
   });
 });
 

@@ -124,7 +124,7 @@ class XfsInode implements Inode {
     return readSymlink(this.#ctx, this.#core, signal);
   }
 
-  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+  async read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
     throwIfAborted(signal);
     if (this.stat.type === "dir") throw this.#refuse("is-a-directory", "is a directory");
     if (this.stat.type !== "file") throw this.#refuse("invalid-argument", `is a ${this.stat.type}: it has no content`);
@@ -136,7 +136,7 @@ class XfsInode implements Inode {
     for await (const batch of contentExtents(this.#ctx, this.#core, offset, offset + count, signal)) {
       extents.push(...batch);
     }
-    return readThroughExtents(device, extents, offset, count, signal);
+    return readThroughExtents(device, extents, offset, count, signal, into);
   }
 
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[], void, undefined> {

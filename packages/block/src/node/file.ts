@@ -58,8 +58,8 @@ function checkType(path: string, stat: Stats): void {
 }
 
 function fileDevice(fd: number, path: string, size: number, blocking: boolean): FileDevice {
-  const readAll = async (offset: number, length: number): Promise<Uint8Array> => {
-    const target = uncleared(length);
+  const readAll = async (offset: number, length: number, into: Uint8Array | undefined): Promise<Uint8Array> => {
+    const target = into?.length === length ? into : uncleared(length);
     let filled = 0;
     while (filled < length) {
       const count = Math.min(length - filled, MAX_CALL);
@@ -90,11 +90,11 @@ function fileDevice(fd: number, path: string, size: number, blocking: boolean): 
   return {
     path,
     size,
-    async read(offset, length, signal) {
+    async read(offset, length, signal, into) {
       checkRange(size, offset, length);
       throwIfAborted(signal);
       if (closed !== undefined) throw new ImageError("io", `${path}: was closed`, { offset });
-      const reading = readAll(offset, length);
+      const reading = readAll(offset, length, into);
       if (blocking) return reading;
       underWay.add(reading);
       try {

@@ -40,6 +40,15 @@ describe.each([[false], [true]])("blocking: %s", (blocking) => {
     expect(parts).toEqual([5, 50_000, 7].map((offset) => data.slice(offset, offset + 1000)));
   });
 
+  test("memory to spare is read into, if it has the length", async () => {
+    await using device = await openFile(at("image"), { blocking });
+    const spare = new Uint8Array(100);
+    expect(await device.read(7, 100, undefined, spare)).toBe(spare);
+    expect(spare).toEqual(data.slice(7, 107));
+    expect(await device.read(500, 99, undefined, spare)).toEqual(data.slice(500, 599));
+    expect(spare).toEqual(data.slice(7, 107));
+  });
+
   test("ranges and signals", async () => {
     await using device = await openFile(at("image"), { blocking });
     await expect(device.read(99_999, 2)).rejects.toMatchObject({ code: "past-end", offset: 99_999 });

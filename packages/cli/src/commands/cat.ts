@@ -26,7 +26,8 @@ export const cat: Run = async (context, words, options) => {
   const harmless = out.isTerminal && options.raw !== true;
   for await (const piece of contentOf(context, volume, inode)) {
     out.bytes(harmless ? Buffer.from(escapeLines(piece)) : piece);
-    await out.pace();
+    // Not only once much is pending: the next piece may lie where this one does.
+    await out.flush();
   }
   return EXIT.yes;
 };

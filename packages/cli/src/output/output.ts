@@ -73,7 +73,7 @@ export class Output {
 
   async flush(): Promise<void> {
     if (this.#pendingBytes === 0) return;
-    const data = Buffer.concat(this.#pending);
+    const data = this.#pending.length === 1 ? this.#pending[0]! : Buffer.concat(this.#pending);
     this.#pending = [];
     this.#pendingBytes = 0;
     await new Promise<void>((resolve, reject) => {
