@@ -94,10 +94,19 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
     throw new ImageError("io", `${data.length} bytes came back where ${length} were asked for`, { offset });
   };
 
+  /** What a run is read into before its pages are taken out: one memory, not new memory for each run. */
+  let spare: Uint8Array | undefined;
+
   const loadRun = async (first: number, count: number): Promise<void> => {
     const start = first * pageSize;
+    const length = Math.min(count * pageSize, device.size - start);
     try {
-      const data = await fetch(start, Math.min(count * pageSize, device.size - start));
+      let into: Uint8Array | undefined;
+      if (count > 1) {
+        into = spare !== undefined && spare.length >= length ? spare : allocate(length);
+        spare = undefined;
+      }
+      const data = await fetch(start, length, undefined, into?.subarray(0, length));
       const kept = Math.min(count, maxPages);
       makeRoom(kept);
       for (let n = 0; n < count; n += 1) {
@@ -107,6 +116,8 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
         loading.get(first + n)?.resolve(page);
         loading.delete(first + n);
       }
+      // Not after a failure: then it may still be written to.
+      spare = into;
     } catch (error) {
       for (let n = 0; n < count; n += 1) {
         loading.get(first + n)?.reject(error);

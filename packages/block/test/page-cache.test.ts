@@ -26,7 +26,7 @@ test("memory to spare is handed on past the cache, filled from several pages, an
   const small = new Uint8Array(2 * KIB);
   expect(await cached.read(KIB / 2, small.length, undefined, small)).toBe(small);
   expect(Buffer.compare(small, data.subarray(KIB / 2, KIB / 2 + small.length))).toBe(0);
-  expect(given.slice(1).every((into) => into === undefined)).toBe(true);
+  expect(given.slice(1).some((into) => into?.buffer === small.buffer)).toBe(false);
   small.fill(0);
   expect(Buffer.compare(await cached.read(KIB / 2, 2 * KIB), data.subarray(KIB / 2, KIB / 2 + 2 * KIB))).toBe(0);
 });

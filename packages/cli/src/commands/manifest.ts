@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import * as crypto from "node:crypto";
 import { findingFromError, ImageError } from "@guestprobe/block";
 import { type EntryParts, type Inode, toEntry, walkBatches } from "@guestprobe/vfs";
 import { imagesThenOptionalPath } from "../arguments.js";
@@ -10,6 +10,10 @@ import { imageErrorOnly } from "../output/output.js";
 import { Progress } from "../output/progress.js";
 import type { Run } from "../verbs.js";
 import { readTarget } from "./listing.js";
+
+const { createHash } = crypto;
+/** Node has it from 20.12 on. */
+const hashOnce: typeof crypto.hash | undefined = crypto.hash;
 
 export const manifest: Run = async (context, words, options) => {
   const { images, path } = await imagesThenOptionalPath(words, (before, word) =>
@@ -96,9 +100,13 @@ async function readParts(context: Context, volume: Volume, path: Uint8Array, ino
 }
 
 async function hashOf(context: Context, volume: Volume, inode: Inode): Promise<string> {
-  const hash = createHash("sha256");
+  const { size } = inode.stat;
+  let hash: crypto.Hash | undefined;
   let bytes = 0;
   for await (const piece of contentOf(context, volume, inode)) {
+    // Most files are one piece, and a hash object for each costs more than hashing it does.
+    if (piece.length === size && hashOnce !== undefined) return hashOnce("sha256", piece, "hex");
+    hash ??= createHash("sha256");
     hash.update(piece);
     bytes += piece.length;
   }
@@ -107,5 +115,5 @@ async function hashOf(context: Context, volume: Volume, inode: Inode): Promise<s
       offset: inode.offset,
     });
   }
-  return hash.digest("hex");
+  return (hash ?? createHash("sha256")).digest("hex");
 }
