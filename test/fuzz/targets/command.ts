@@ -75,22 +75,6 @@ function command(): Run {
   return run;
 }
 
-let folder: string | undefined;
-
-/** A folder of this process, and in it what the command lines name. */
-function scratch(): string {
-  if (folder === undefined) {
-    const made = mkdtempSync(join(tmpdir(), "guestprobe-fuzz-"));
-    process.on("exit", () => rmSync(made, { recursive: true, force: true }));
-    writeFileSync(
-      join(made, "script.cfg"),
-      "search --set=root -f /boot/grub/grub.cfg\nconfigfile /boot/grub/grub.cfg\n",
-    );
-    folder = made;
-  }
-  return folder;
-}
-
 async function runCaptured(argv: readonly string[]): Promise<Outcome> {
   const chunks: [Buffer[], Buffer[]] = [[], []];
   const streams = [process.stdout, process.stderr] as const;
@@ -186,22 +170,30 @@ const whole: Target = {
   name: "command",
   seeds,
   async exercise(data, variant) {
-    const base = scratch();
-    const image = join(base, "image");
-    writeFileSync(image, data);
-    const out = join(base, "out");
-    mkdirSync(out, { recursive: true });
-    const [words, form, after = ""] = LINES[variant % LINES.length]!;
-    const place: Readonly<Record<string, string>> = { OUT: out, SCRIPT: join(base, "script.cfg") };
-    const argv = [...words.split(" "), image, ...after.split(" ")]
-      .filter((word) => word !== "")
-      .map((word) => place[word] ?? word);
-    const outcome = await runCaptured([argv[0]!, "--color", "never", ...argv.slice(1)]);
-    if (words.startsWith("cp") || words.startsWith("extract")) rmSync(out, { recursive: true, force: true });
-    checkOutput(form, outcome, words);
-    const codes = [...outcome.err.matchAll(/\[([a-z0-9-]+)\]$/gm)].map(([, code]) => code!);
-    return [`${words} ${outcome.code}`, ...codes];
+    const base = mkdtempSync(join(tmpdir(), "guestprobe-fuzz-"));
+    try {
+      return await exerciseIn(base, data, variant);
+    } finally {
+      rmSync(base, { recursive: true, force: true });
+    }
   },
 };
+
+/** @param base An empty folder. */
+async function exerciseIn(base: string, data: Uint8Array, variant: number): Promise<readonly string[]> {
+  const [image, script, out] = [join(base, "image"), join(base, "script.cfg"), join(base, "out")];
+  writeFileSync(image, data);
+  writeFileSync(script, "search --set=root -f /boot/grub/grub.cfg\nconfigfile /boot/grub/grub.cfg\n");
+  mkdirSync(out);
+  const [words, form, after = ""] = LINES[variant % LINES.length]!;
+  const place: Readonly<Record<string, string>> = { OUT: out, SCRIPT: script };
+  const argv = [...words.split(" "), image, ...after.split(" ")]
+    .filter((word) => word !== "")
+    .map((word) => place[word] ?? word);
+  const outcome = await runCaptured([argv[0]!, "--color", "never", ...argv.slice(1)]);
+  checkOutput(form, outcome, words);
+  const codes = [...outcome.err.matchAll(/\[([a-z0-9-]+)\]$/gm)].map(([, code]) => code!);
+  return [`${words} ${outcome.code}`, ...codes];
+}
 
 export const COMMAND_TARGETS: readonly Target[] = [whole];
