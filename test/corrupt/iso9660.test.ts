@@ -92,6 +92,55 @@ describe("volume descriptors", () => {
     expect(log.findings[0]!.offset).toBeDefined();
   });
 
+  test("the path table has a directory that its parent does not record, and not the one that it does", async () => {
+    const image = edited(plain, (view) => {
+      for (const [at, isLittle] of [
+        [pathTable(view), true],
+        [view.getUint32(PVD + 148) * 2048, false],
+      ] as const) {
+        // The second record: the first one is the root's, of ten bytes.
+        view.setUint32(at + 12, view.getUint32(at + 12, isLittle) + 1, isLittle);
+      }
+    });
+    const view = new DataView(plain.buffer, plain.byteOffset);
+    const [table, block] = [pathTable(view), view.getUint32(pathTable(view) + 12, true)];
+    const { fs, log } = await openIso(image);
+    expect((await drain(fs)).errors).toEqual([]);
+    expect(log.findings.map(({ code, message, offset }) => ({ code, message, offset }))).toContainEqual({
+      code: "iso-path-table-differs",
+      message: expect.stringContaining(
+        `the directory at block ${block + 1} is in the path table, and not in its parent`,
+      ),
+      offset: table + 10,
+    });
+    expect(log.findings.map(({ message }) => message)).toContainEqual(
+      expect.stringContaining(`the directory at block ${block} is not in the path table`),
+    );
+  });
+
+  test("a directory whose record is gone: the path table has it, and that is told", async () => {
+    const grub = await childRecord(plain, "/boot", "GRUB");
+    const block = new DataView(plain.buffer).getUint32(grub + 2, true);
+    // A file now, with the same blocks.
+    const { fs, log } = await openIso(edited(plain, u8(grub + 25, 0)));
+    expect((await drain(fs)).errors).toEqual([]);
+    expect(log.findings.map(({ message }) => message)).toEqual([
+      expect.stringContaining(`the directory at block ${block} is in the path table, and not in its parent`),
+    ]);
+  });
+
+  test.each([0, 2, 0xffff])("the path table's second record is in record %i", async (parent) => {
+    const image = edited(plain, (view) => {
+      view.setUint16(pathTable(view) + 16, parent, true);
+      view.setUint16(view.getUint32(PVD + 148) * 2048 + 16, parent);
+    });
+    const { fs, log } = await openIso(image);
+    expect((await drain(fs)).errors).toEqual([]);
+    expect(log.findings.map(({ code, message }) => [code, message])).toEqual([
+      ["iso-path-table-differs", expect.stringContaining(`record 2: its parent is record ${parent}`)],
+    ]);
+  });
+
   const pathTable = (view: DataView): number => view.getUint32(PVD + 140, true) * 2048;
 
   test("Joliet's descriptor is damaged: the plain tree is shown", async () => {

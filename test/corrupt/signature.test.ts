@@ -13,6 +13,7 @@ import { identify, type Signature, wantedRegions } from "@guestprobe/signature";
 import { describe, expect, test } from "vitest";
 import { fixtures } from "../lib/fixtures.js";
 import { Random } from "../lib/random.js";
+import { deviceIsSeen } from "../lib/seen-devices.js";
 
 const kept = new Map(fixtures("signature").map((fixture) => [fixture.name, fixture]));
 const expected = (name: string): Record<string, string> =>
@@ -44,7 +45,11 @@ async function look(device: BlockDevice): Promise<Outcome> {
   return { first: all[0], all, findings, stats: counted.stats };
 }
 
-const lookAt = (bytes: Uint8Array): Promise<Outcome> => look(bufferDevice(bytes));
+async function lookAt(bytes: Uint8Array): Promise<Outcome> {
+  await deviceIsSeen(bytes.length, [0, bytes]);
+  return look(bufferDevice(bytes));
+}
+
 const edit = (name: string, change: (view: DataView) => void): Uint8Array => {
   const bytes = image(name);
   change(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
@@ -72,8 +77,8 @@ describe("labels that lie elsewhere, and pointers that lie", () => {
     view.setUint32(reserved * 512 + 8, 2, true);
     const { first, stats } = await lookAt(fat);
     expect(first).toMatchObject({ kind: "vfat", version: "FAT32" });
-    // The boot sector's label is what is left.
-    expect(decodeText(first!.label)).toBe("FAT LABEL");
+    // The boot sector's copy is no label.
+    expect(first!.label).toEqual(new Uint8Array(0));
     expect(stats.reads).toBe(wantedRegions(fat.length).length + 16);
   });
   test("FAT32: a root cluster far past the end", async () => {
@@ -114,6 +119,48 @@ describe("labels that lie elsewhere, and pointers that lie", () => {
     const { first } = await lookAt(edit("exfat", (view) => view.setUint32(0x64, 0x1234abcd, true)));
     expect(first).toMatchObject({ kind: "exfat", uuid: "1234-ABCD" });
     expect(first!.problem).toContain("checksum");
+  });
+  test("exFAT: no boot signature, and parameters of FAT where zeros should be: named, with the problem", async () => {
+    for (const [at, problem] of [
+      [0x1fe, "no signature"],
+      [0x0b, "zeros"],
+      [0x3f, "zeros"],
+    ] as const) {
+      const { first } = await lookAt(edit("exfat", (view) => view.setUint8(at, 1)));
+      expect(first, `byte ${at}`).toMatchObject({ kind: "exfat", uuid: expected("exfat").UUID });
+      expect(first!.problem).toContain(problem);
+      expect(decodeText(first!.label)).toBe(expected("exfat").LABEL);
+    }
+  });
+  test("UDF: a name of the volume set that ends before the UUID does", async () => {
+    const { UUID = "" } = expected("udf-512");
+    for (const [end, uuid] of [
+      // Eight digits are a time; of what follows, characters that are not all digits are written as numbers.
+      [10, `${UUID.slice(0, 8)}${Buffer.from(UUID.slice(8, 10)).toString("hex")}0000`],
+      [7, undefined],
+    ] as const) {
+      const bytes = edit("udf-512", (view) => {
+        for (let at = 0; at + 512 <= view.byteLength; at += 512) {
+          const isVolume = view.getUint16(at, true) === 1 && view.getUint32(at + 12, true) === at / 512;
+          if (isVolume) view.setUint8(at + 0x49 + end, 0);
+        }
+      });
+      expect((await lookAt(bytes)).first).toMatchObject({ kind: "udf", uuid });
+    }
+  });
+  test("UDF: texts in characters that are not UDF's are none", async () => {
+    const editTag = (tag: number, at: number): Uint8Array =>
+      edit("udf-512", (view) => {
+        for (let base = 0; base + 512 <= view.byteLength; base += 512) {
+          const isIt = view.getUint16(base, true) === tag && view.getUint32(base + 12, true) === base / 512;
+          if (isIt) view.setUint8(base + at, 0x7f);
+        }
+      });
+    const { UUID, LABEL = "" } = expected("udf-512");
+    const primary = (await lookAt(editTag(1, 0xcc))).first!;
+    expect([primary.uuid, decodeText(primary.label)]).toEqual([undefined, LABEL]);
+    const logical = (await lookAt(editTag(6, 0x16))).first!;
+    expect([logical.uuid, decodeText(logical.label)]).toEqual([UUID, ""]);
   });
   test("NTFS: attributes of no length, past the record, and a table that is not there", async () => {
     const record = (view: DataView): number =>
@@ -226,7 +273,7 @@ describe("places that cannot be read", () => {
   test("a bad root directory costs the label alone", async () => {
     const { first, findings } = await look(failing(image("fat12"), (offset) => offset > 0 && offset < 0x4_0000));
     expect(first).toMatchObject({ kind: "vfat" });
-    expect(decodeText(first!.label)).toBe("FAT LABEL");
+    expect(first!.label).toEqual(new Uint8Array(0));
     expect(findings.map(({ code }) => code)).toEqual(["io"]);
   });
   test("an abort is passed on", async () => {

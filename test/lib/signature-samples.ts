@@ -17,8 +17,6 @@ export interface SignatureSample {
   readonly edit?: (image: Buffer) => unknown;
   /** Which of the files is the sample. */
   readonly take?: "other" | "ten";
-  /** What it is, where blkid does not say: known from how it was made. */
-  readonly known?: { readonly TYPE: string; readonly LABEL?: string };
 }
 
 const KIB = 1 << 10;
@@ -150,6 +148,45 @@ function renameVolumeSet(text: string): (image: Buffer) => undefined {
   };
 }
 
+/** A BeFS of either byte order, with its volume id as the second attribute of the root directory. */
+function befs(image: Buffer, order: "LE" | "BE", superAt: number): void {
+  const put = (value: number, at: number): unknown =>
+    order === "LE" ? image.writeUInt32LE(value, at) : image.writeUInt32BE(value, at);
+  const put16 = (value: number, at: number): unknown =>
+    order === "LE" ? image.writeUInt16LE(value, at) : image.writeUInt16BE(value, at);
+  image.write("Be Inc. disk", superAt, "latin1");
+  const [blockSize, group, start] = [2048, 1, 5];
+  for (const [value, at] of [
+    [0x42465331, 0x20],
+    [0x42494745, 0x24],
+    [blockSize, 0x28],
+    [11, 0x2c],
+    [0xdd121031, 0x44],
+    [6, 0x4c],
+    [0x15b6830e, 0x70],
+    [group, 0x74],
+  ] as const) {
+    put(value, superAt + at);
+  }
+  put16(start, superAt + 0x78);
+  put16(1, superAt + 0x7a);
+  const inode = (group * 2 ** 6 + start) * blockSize;
+  put(0x3bbe0ad9, inode);
+  put(blockSize, inode + 0x40);
+  let at = inode + 232;
+  for (const [type, name, data] of [
+    [0x43535452, "be:other", Buffer.from("text\0")],
+    [0x554c4c47, "be:volume_id", Buffer.from("0123456789abcdef", "hex")],
+  ] as const) {
+    put(type, at);
+    put16(name.length, at + 4);
+    put16(data.length, at + 6);
+    image.write(name, at + 8, "latin1");
+    data.copy(image, at + 8 + name.length + 3);
+    at += 8 + name.length + 3 + data.length + 1;
+  }
+}
+
 /** Sectors from the end. */
 const fromEnd = (image: Buffer, sectors: number): number => image.length - sectors * 512;
 
@@ -181,9 +218,7 @@ export const SIGNATURE_SAMPLES: readonly SignatureSample[] = [
   tool("reiserfs-3.6", 40 * MIB, "mkfs.reiserfs", "-q", "-ff", "-l", "reiser", "-u", UUID, "@"),
   tool("reiserfs-3.5", 40 * MIB, "mkfs.reiserfs", "-q", "-ff", "--format", "3.5", "@"),
   {
-    ...tool("reiserfs-jr", 40 * MIB, "mkfs.reiserfs", "-q", "-ff", "-j", "@other", "-l", "jr", "@"),
-    // Without a journal of its own, it looks like a copy inside of one to blkid.
-    known: { TYPE: "reiserfs", LABEL: "jr" },
+    ...tool("reiserfs-jr", 40 * MIB, "mkfs.reiserfs", "-q", "-ff", "-j", "@other", "-l", "jr", "-u", UUID, "@"),
   },
   tool("reiser4", 40 * MIB, "mkfs.reiser4", "-f", "-y", "-L", "r4", "@"),
   tool("jfs", 16 * MIB, "mkfs.jfs", "-q", "-L", "jlabel", "@"),
@@ -195,6 +230,13 @@ export const SIGNATURE_SAMPLES: readonly SignatureSample[] = [
     edit: (image) => void image.fill(0, 1024, 2048),
   },
   tool("gfs2", 64 * MIB, "mkfs.gfs2", "-q", "-O", "-p", "lock_dlm", "-t", "cluster:table", "@"),
+  written("gfs", 64 * MIB, (image) => {
+    image.write("01161970", 0x1_0000, "hex");
+    image.writeUInt32BE(1309, 0x1_0018);
+    image.writeUInt32BE(1401, 0x1_001c);
+    image.write("cluster:old", 0x1_00a0, "latin1");
+    image.write("0123456789abcdef0123456789abcdef", 0x1_0100, "hex");
+  }),
   tool("ocfs2", 64 * MIB, "mkfs.ocfs2", "-q", "-F", "-M", "local", "-L", "olabel", "@"),
   tool("ocfs2-1k", 64 * MIB, "mkfs.ocfs2", "-q", "-F", "-M", "local", "-b", "1024", "-L", "small", "@"),
   ...["1", "2", "3"].map((version) => tool(`minix${version}`, 4 * MIB, "mkfs.minix", `-${version}`, "@")),
@@ -260,6 +302,21 @@ export const SIGNATURE_SAMPLES: readonly SignatureSample[] = [
     const at = fromEnd(image, 1);
     for (let word = 0; word < 64; word += 1) sum = (sum + image.readUInt16LE(at + word * 2)) & 0xffff;
     image.writeUInt16LE((0x10000 - sum) & 0xffff, at + 4);
+  }),
+  written("adaptec-raid", 4 * MIB, (image) => {
+    image.write("37fc4d1e", fromEnd(image, 1), "hex");
+    image.writeUInt8(8, fromEnd(image, 1) + 0x3f);
+    image.write("DPTM", fromEnd(image, 1) + 0x100, "latin1");
+  }),
+  written("lvm1", 4 * MIB, (image) => {
+    image.write("HM\x02\0", 0, "latin1");
+    image.write("abcdefghijklmnopqrstuvwxyzABCDEF", 0x2c, "latin1");
+  }),
+  written("bcachefs", 4 * MIB, (image) => {
+    image.writeUInt16LE(1024, 0x1010);
+    image.write("c68573f666ce90a9d96a60cf803df7ef", 0x1018, "hex");
+    image.write("0123456789abcdef0123456789abcdef", 0x1038, "hex");
+    image.write("copy on write", 0x1048, "latin1");
   }),
   written("stratis", 4 * MIB, stratis),
   written("vdo", 4 * MIB, (image) => {
@@ -375,6 +432,10 @@ export const SIGNATURE_SAMPLES: readonly SignatureSample[] = [
       image.write("\0O\0t\0h\0e\0r\0 \xfc\xfc", at, "latin1");
     },
   },
+  written("high-sierra", 4 * MIB, (image) => {
+    image.write("\x01CDROM\x01", 0x8008, "latin1");
+    image.write("HIGH SIERRA".padEnd(32), 0x8030, "latin1");
+  }),
   tool("udf-bridge", 0, "genisoimage", "-quiet", "-udf", "-J", "-V", "bridge", "-o", "@", "@tree"),
   ...["512", "1024", "2048", "4096"].map((size) =>
     tool(`udf-${size}`, 12 * MIB, "mkudffs", "-b", size, "--label", size === "512" ? "UDF ü 漢" : "plain", "@"),
@@ -410,6 +471,9 @@ export const SIGNATURE_SAMPLES: readonly SignatureSample[] = [
     image.write("00112233445566778899aabbccddeeff", 2 * MIB + 9, "hex");
     image.write("datastore1", 2 * MIB + 0x1d, "latin1");
   }),
+  ...(["LE", "BE"] as const).flatMap((order) =>
+    [0, 512].map((at) => written(`befs-${order}-${at}`, 4 * MIB, (image) => befs(image, order, at))),
+  ),
   written("zonefs", 4 * MIB, (image) => {
     image.write("SFOZ", 0, "latin1");
   }),
@@ -455,31 +519,4 @@ export function makeSample(sample: SignatureSample, folder: string): string {
     writeFileSync(image, edited instanceof Uint8Array ? edited : bytes);
   }
   return sample.take === undefined ? image : sample.take === "ten" ? ten : other;
-}
-
-/** What blkid says of a device, by its own names: TYPE, LABEL, UUID, USAGE, VERSION. Empty where it says nothing. */
-export function blkid(file: string): Record<string, string> {
-  let output = "";
-  try {
-    output = execFileSync("blkid", ["-p", "-o", "udev", file], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
-  } catch (error) {
-    // 2: nothing was recognised. 8, more than one file system, is no answer to compare with.
-    if ((error as { status?: number }).status !== 2) throw error;
-  }
-  const answer: Record<string, string> = {};
-  for (const key of ["TYPE", "LABEL", "UUID", "USAGE", "VERSION"]) {
-    const value =
-      new RegExp(`^ID_FS_${key}_ENC=(.*)$`, "m").exec(output)?.[1] ??
-      new RegExp(`^ID_FS_${key}=(.*)$`, "m").exec(output)?.[1];
-    if (value !== undefined) answer[key] = unescaped(value);
-  }
-  return answer;
-}
-
-/** udev's "\x20" as the byte that it stands for; what is not escaped is UTF-8 already. */
-function unescaped(text: string): string {
-  const bytes = text
-    .split(/(\\x[0-9a-f]{2})/)
-    .map((part) => (part.startsWith("\\x") ? Buffer.from(part.slice(2), "hex") : Buffer.from(part)));
-  return Buffer.concat(bytes).toString();
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { walkAll } from "@guestprobe/vfs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { expectAsBlkidHasIt } from "../lib/blkid.js";
 import { populate, populateSubvolumes } from "../lib/btrfs-image.mjs";
 import { buildVolume, checkVolume, type KernelVolume, withOpened } from "../lib/btrfs-volume.js";
 
@@ -89,6 +90,7 @@ describe("every file as the kernel shows it, its data verified", () => {
   for (const one of cases) {
     it(one.name, async () => {
       const volume = build(one);
+      for (const image of volume.images) await expectAsBlkidHasIt(image);
       expect(volume.entries.length).toBeGreaterThan(40);
       expect(await checkVolume(volume, { verify: true })).toEqual([]);
       await withOpened(volume.images, {}, async ({ fs }) => {

@@ -19,6 +19,7 @@ import * as layout from "@guestprobe/ext/layout";
 import { type FileSystem, filePieces, type OpenOptions, resolve, walkAll } from "@guestprobe/vfs";
 import { conformanceCases, readEntry } from "@guestprobe/vfs/conformance";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { expectAsBlkidHasIt } from "../lib/blkid.js";
 import { BOOT_PATHS, probeBootPaths } from "../lib/boot-probe.js";
 import { makeExt, makeFilledExt, UUID } from "../lib/ext-images.mjs";
 import { pattern, writeHoles, writeTimes, writeTree } from "../lib/ext-tree.mjs";
@@ -154,6 +155,7 @@ describe("manifest equals the kernel's view", () => {
       const image = join(folder, "matrix.img");
       makeExt(image, 160 * MIB, args);
       for (const command of AFTER[name] ?? []) run("debugfs", ["-w", "-R", command, image]);
+      await expectAsBlkidHasIt(image);
       withMount(image, ["rw", ...mount], (root: string) => {
         writeTree(root, { blockSize, attributes });
         writeTimes(join(root, "times"), { wide });
@@ -400,6 +402,7 @@ describe("journal", () => {
   test("an external journal is refused by name", async () => {
     const journal = join(folder, "external.img");
     makeExt(journal, 8 * MIB, ["-O", "journal_dev", "-b", "4096"]);
+    await expectAsBlkidHasIt(journal);
     await using device = await openFile(journal);
     await expect(ext.open(device)).rejects.toMatchObject({ code: "unsupported", message: /journal_dev/ });
   });

@@ -12,6 +12,7 @@ import { GrubSearch } from "@guestprobe/grub";
 import { type Entry, openFileSystem, resolve } from "@guestprobe/vfs";
 import { conformanceCases } from "@guestprobe/vfs/conformance";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { expectAsBlkidHasIt } from "../lib/blkid.js";
 import { BOOT_PATHS, probeBootPaths } from "../lib/boot-probe.js";
 import { pattern } from "../lib/ext-tree.mjs";
 import { copyIn, makeFat, makeFolder, remove, setAttributes, writeFat } from "../lib/fat-images.mjs";
@@ -128,11 +129,12 @@ describe.each(SHAPES.map((shape) => [shape.name, shape] as const))("%s", (name, 
     expect(runs.length).toBeGreaterThan(1);
   });
 
-  test("label and serial as blkid reads them", () => {
+  test("label and serial as blkid reads them", async () => {
     const [label, uuid] = ["LABEL", "UUID"].map((key) =>
       run("blkid", ["-p", "-o", "value", "-s", key, image(shape)]).trim(),
     );
     expect([label, uuid]).toEqual(["A LABEL", "1234-ABCD"]);
+    await expectAsBlkidHasIt(image(shape));
   });
 });
 

@@ -14,6 +14,7 @@ import { readPartitions } from "@guestprobe/partition";
 import { type Entry, openFileSystem, resolve } from "@guestprobe/vfs";
 import { conformanceCases } from "@guestprobe/vfs/conformance";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { expectAsBlkidHasIt } from "../lib/blkid.js";
 import { BOOT_PATHS, probeBootPaths } from "../lib/boot-probe.js";
 import { guestViews } from "../lib/guest-view.mjs";
 import { genisoimage, ISO_MODULES, writeIsoTree, xorrisofs } from "../lib/iso-images.mjs";
@@ -105,6 +106,7 @@ describe.each(Object.entries(SHAPES))("%s", (name, { scheme, tree }) => {
     const [label, uuid] = ["LABEL", "UUID"].map((key) =>
       run("blkid", ["-p", "-o", "value", "-s", key, image(name)]).trim(),
     );
+    await expectAsBlkidHasIt(image(name));
     const entries = views.get(name)!;
     expect(entries.length).toBeGreaterThan(tree === "many" ? 4000 : 20);
     const expected = { kind: "iso9660", label: label!, uuid: uuid!, entries };

@@ -11,6 +11,7 @@ import { openFileSystem } from "@guestprobe/vfs";
 import { assembleVolumes, type VolumeMember } from "@guestprobe/volume";
 import { xfs } from "@guestprobe/xfs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { expectAsBlkidHasIt } from "../lib/blkid.js";
 import { guestprobe } from "../lib/cli.js";
 import { grubEmuSearch } from "../lib/grub-emu.js";
 import { LVM_FILE, LVM_GUESTS, LVM_PLAIN, LVM_SPECIAL, makeLvmVolumes } from "../lib/lvm-volumes.mjs";
@@ -58,6 +59,10 @@ async function hashOf(device: BlockDevice): Promise<string> {
 /** Physical volumes of "vg" that each volume can do without, one at a time: all that hold none of its bytes, and spares. */
 const SPARED: Readonly<Record<string, number>> = { mirror: 1, raid1: 2, raid10: 1, stale1: 0 };
 const sparedOf = (name: string): number => SPARED[name] ?? (/^raid[45]/.test(name) ? 1 : /^raid6/.test(name) ? 2 : 0);
+
+test("each disk and each partition is named as blkid names it", async () => {
+  for (const disk of [...made.vg, made.rhel, ...made.debian]) await expectAsBlkidHasIt(disk);
+});
 
 describe("bytes of a logical volume are those that the kernel read", () => {
   test.each([...LVM_PLAIN.map(([name]) => name), ...LVM_SPECIAL])("%s", async (name) => {

@@ -9,6 +9,7 @@ import { grubMapped } from "@guestprobe/grub";
 import { readPartitions } from "@guestprobe/partition";
 import { assembleMd, assembleVolumes, type VolumeMember } from "@guestprobe/volume";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { expectAsBlkidHasIt } from "../lib/blkid.js";
 import { grubEmuScript } from "../lib/grub-emu.js";
 import { MD_PLAIN, MD_REFUSED, MD_SPECIAL, makeMdArrays } from "../lib/md-arrays.mjs";
 
@@ -79,6 +80,10 @@ function redundancy(level: string, count: number, layout = "n2"): number {
   if (level === "10") return Number(layout.slice(1)) - 1;
   return { linear: 0, "0": 0, "4": 1, "5": 1, "6": 2 }[level]!;
 }
+
+test("each disk and each member is named as blkid names it", async () => {
+  for (const disk of made.disks) await expectAsBlkidHasIt(disk);
+});
 
 describe("bytes of an array are those that the kernel read", () => {
   for (const { name, level, layout, sizes, metadata } of MD_PLAIN) {

@@ -104,6 +104,19 @@ const VERBS: readonly (readonly string[])[] = [
   ["lint", "--all-hosts", image],
   ["cat", image, `/no/${HOSTILE}`],
   ["ls", image, `(${HOSTILE})/`],
+  ["stat", image, `/${"n".repeat(65_535)}`],
+  ["ls", image, `/names/${`${"d".repeat(255)}/`.repeat(256)}`],
+  ["search", "-l", "\x1b[1m\u202e<i>", image],
+  ["search", "-u", HOSTILE, image],
+  ["find", "--name", HOSTILE, image, "/"],
+  ["menu", "--entry", `a${HOSTILE}`, image],
+  ["menu", "--entry", "__proto__", image],
+  ["menu", "--file", `/no/${HOSTILE}`, image],
+  ["grub", "check", image],
+  ["host", image],
+  ["explain", `no-${HOSTILE}`],
+  ["cp", image, `/no/${HOSTILE}`, join(scratch, "no")],
+  [`no${HOSTILE}`, image],
 ];
 
 describe("text", () => {
@@ -179,6 +192,26 @@ describe("files on the host", () => {
       expect(stat.mode & 0o7000).toBe(0);
     }
     expect(readdirSync(to)).toEqual(["names"]);
+  });
+
+  test("cp: names that clash, or that Windows has for something else, are told", { timeout: 60_000 }, async () => {
+    const { code, out, err } = await guestprobe(["cp", "--json", image, "/names", join(scratch, "told")]);
+    expect(code).toBe(0);
+    expect(UNSAFE.exec(err)).toBeNull();
+    const { findings } = checkDocument(out) as {
+      findings: { code: string; severity: string; where: { path: string } }[];
+    };
+    const told = (wanted: string): string[] =>
+      findings.filter((each) => each.code === wanted).map(({ where }) => where.path.replace("/names/", ""));
+    // Which of the two comes second is the directory's choice.
+    expect(told("copy-names-clash")).toHaveLength(1);
+    expect(told("copy-names-clash")[0]).toMatch(/^case$/i);
+    const reserved = told("copy-name-reserved");
+    for (const name of ["CON", "aux.txt", "=cmd|'calc'!A1", "<script>alert(1)", "bell\x07\b\x7f", "back\\slash\\x1b"]) {
+      expect(reserved).toContain(name);
+    }
+    for (const name of ["__proto__", "@SUM(A1)", "-rf"]) expect(reserved).not.toContain(name);
+    expect(new Set(findings.map(({ severity }) => severity))).toEqual(new Set(["warning"]));
   });
 
   test("cp: a link that stands where a directory is to be is not followed", async () => {

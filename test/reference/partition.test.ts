@@ -6,6 +6,7 @@ import { bufferDevice } from "@guestprobe/block";
 import { gptTypeName, mbrTypeName, type Partitions, readPartitions } from "@guestprobe/partition";
 import { afterAll, describe, expect, test } from "vitest";
 import { putGpt, putMbr } from "../../packages/partition/test/build.js";
+import { expectAsBlkidHasIt } from "../lib/blkid.js";
 import { DiskMaker } from "../lib/guest-disk.js";
 import { inSfdiskWords, type SfdiskTable } from "../lib/sfdisk.js";
 
@@ -20,6 +21,7 @@ async function read(image: string): Promise<Partitions & { codes: string[] }> {
   const codes: string[] = [];
   const device = bufferDevice(readFileSync(image));
   const found = await readPartitions(device, { report: ({ code }) => codes.push(code) });
+  await expectAsBlkidHasIt(image);
   return { ...found, codes };
 }
 

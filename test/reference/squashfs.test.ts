@@ -8,6 +8,7 @@ import { squashfs } from "@guestprobe/squashfs";
 import { type Entry, type FileSystem, resolve, walkAll } from "@guestprobe/vfs";
 import { conformanceCases, readEntry } from "@guestprobe/vfs/conformance";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { expectAsBlkidHasIt } from "../lib/blkid.js";
 import { BOOT_PATHS, probeBootPaths } from "../lib/boot-probe.js";
 import { guestprobe } from "../lib/cli.js";
 import { kernelView, kernelXattrs, run, withMount } from "../lib/kernel-view.mjs";
@@ -94,6 +95,7 @@ describe.each(BLOCK_SIZES)("blocks of %i bytes", (blockSize) => {
   test.each(Object.entries(COMPRESSORS))("%s", async (name, options) => {
     const image = join(folder, "volume.squashfs");
     makeSquashfs(tree(blockSize), image, [...options, "-b", `${blockSize}`]);
+    await expectAsBlkidHasIt(image);
     // Linux has no lzma, and takes no dictionary below 8 KiB among the options that a filter brings with it. Here as below.
     const isForeign = name === "lzma" || (name === "xz, x86" && blockSize < 8 * KIB);
     await conforms(image, isForeign ? unpacked(image) : mounted(image));
@@ -109,6 +111,7 @@ describe.each(BLOCK_SIZES)("blocks of %i bytes", (blockSize) => {
     // mksquashfs takes no dictionary below 8 KiB.
     const own = blockSize < 8 * KIB ? options.filter((word) => !/^(-Xdict-size|25%)$/.test(word)) : options;
     makeSquashfs(tree(blockSize), image, [...own, "-b", `${blockSize}`]);
+    await expectAsBlkidHasIt(image);
     const hasXattrs = !options.includes("-no-xattrs");
     if (options.includes("-Xbcj") && blockSize < 8 * KIB) return conforms(image, unpacked(image));
     const view = mounted(image, hasXattrs);

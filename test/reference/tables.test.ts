@@ -10,6 +10,7 @@ import { type Partition, readPartitions } from "@guestprobe/partition";
 import { openFileSystem } from "@guestprobe/vfs";
 import { afterAll, describe, expect, test } from "vitest";
 import { putGpt, putMbr } from "../../packages/partition/test/build.js";
+import { expectAsBlkidHasIt } from "../lib/blkid.js";
 import { putAcorn, putAmiga, putApple, putBsd, putDragonFly, putPlan9, putSunPc } from "../lib/disk-labels.js";
 import { grubEmuDevices, grubEmuScript, grubEmuSearch } from "../lib/grub-emu.js";
 import { DiskMaker } from "../lib/guest-disk.js";
@@ -74,6 +75,7 @@ const summary = ({ number, start, length }: Partition): number[] => [number, sta
 async function there(file: string): Promise<{ names: string[]; partitions: readonly Partition[]; codes: string[] }> {
   const log = new FindingLog();
   const { partitions } = await readPartitions(bufferDevice(readFileSync(file)), { nested: "any", report: log.report });
+  await expectAsBlkidHasIt(file);
   return { partitions, names: partitions.map(grubPartitionName), codes: log.findings.map(({ code }) => code) };
 }
 

@@ -22,6 +22,7 @@ import { conformanceCases, type ExpectedVolume } from "@guestprobe/vfs/conforman
 import { xfs } from "@guestprobe/xfs";
 import * as layout from "@guestprobe/xfs/layout";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { expectAsBlkidHasIt } from "../lib/blkid.js";
 import { grubList, grubRead, grubView } from "../lib/grub-fstest.mjs";
 import { kernelView, kernelXattrs, run, withMount } from "../lib/kernel-view.mjs";
 import { sha256 } from "../lib/sha256.js";
@@ -72,6 +73,7 @@ describe("xfs version 4, made by mkfs.xfs -p", () => {
   it.each(variants.map((args) => [args.join(" "), args] as const))("%s", async (_, args) => {
     const image = newImage();
     makeXfsFrom(image, 500 * MIB, source, ["-m", "crc=0", ...args]);
+    await expectAsBlkidHasIt(image);
     expect(await conforms(image, entries)).toEqual([]);
     // GRUB reads the same names and bytes. Not asked of larger directories: their extents lie in a B+tree, and a bound
     // added to GRUB's XFS driver in 2024 compares addresses of unrelated allocations there, so it fails by chance.

@@ -7,6 +7,7 @@ import { type FileSystem, open } from "@guestprobe/vfs";
 import { conformanceCases, type ExpectedVolume } from "@guestprobe/vfs/conformance";
 import { xfs } from "@guestprobe/xfs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { expectAsBlkidHasIt } from "../lib/blkid.js";
 import { kernelView, kernelXattrs, run, withMount } from "../lib/kernel-view.mjs";
 import { sha256 } from "../lib/sha256.js";
 import { fill, fillMounted, makeXfs } from "../lib/xfs-tree.mjs";
@@ -124,6 +125,7 @@ for (const testCase of cases) {
           ].map((path) => [path, kernelXattrs(`${root}${path}`)]),
         );
       });
+      await expectAsBlkidHasIt(image);
       device = await openFile(image, { blocking: true });
       fs = await xfs.open(cachedDevice(device), { report: findings.report });
     });

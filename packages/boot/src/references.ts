@@ -14,10 +14,11 @@ export function kernelOption(cmdline: string, name: string): string | undefined 
 /** The volume that root=, resume= or a line of fstab names. Linux, Documentation/admin-guide/kernel-parameters.txt. */
 export function resolveReference(spec: string, volumes: readonly GuestVolume[]): Reference {
   const value = spec.replace(/^(\w+)="(.*)"$/, "$1=$2");
+  // A volume that could not be read may be the one that is meant, or hold it.
+  const isAllRead = volumes.every(({ error }) => error === undefined);
   const by = (test: (volume: GuestVolume) => boolean): Reference => {
-    // A volume that could not be read may be the one that is meant.
     const device = volumes.find(test)?.device;
-    return { spec, device, known: device !== undefined || volumes.every(({ error }) => error === undefined) };
+    return { spec, device, known: device !== undefined || isAllRead };
   };
   const tagged =
     /^(UUID|LABEL|PARTUUID)=(.*)$/.exec(value) ?? /^\/dev\/disk\/by-(uuid|label|partuuid)\/(.*)$/.exec(value);
@@ -42,7 +43,7 @@ export function resolveReference(spec: string, volumes: readonly GuestVolume[]):
   if (named !== undefined) return { spec, device: named.device, known: true };
   // Where groups were put together, a name that none has is nobody's. LUKS is behind other names; arrays get any number.
   if (LVM_NODE.test(value)) {
-    return { spec, device: undefined, known: volumes.some(({ device }) => device.startsWith("lvm/")) };
+    return { spec, device: undefined, known: isAllRead && volumes.some(({ device }) => device.startsWith("lvm/")) };
   }
   return { spec, device: undefined, known: false };
 }

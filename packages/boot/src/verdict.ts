@@ -117,7 +117,8 @@ function answerOf(
   if (course.stop !== undefined) {
     const unread = volumes.find(({ error }) => error !== undefined);
     if (unread !== undefined && course.stop.kind === kinds.NOTHING_FOUND) {
-      return say("unknown", `nothing was found, and (${unread.device}) could not be read`);
+      const { device, error } = unread;
+      return say("unknown", `nothing was found, and (${device}) could not be read: ${error!.reason}`);
     }
     const refusal = course.attempts.findLast(({ kind, ok, device }) => kind === "load" && !ok && device !== undefined);
     const why = refusal === undefined ? "" : `: ${refusal.path}: ${refusal.reason}`;

@@ -38,6 +38,7 @@ describe("names that Linux gives to logical volumes and arrays", () => {
     // It may be behind LUKS, or in a group of which nothing was given.
     ["/dev/mapper/crypt", [disk], false],
     ["/dev/vg/root", [disk, volume("xen/xvdb", { error: new ImageError("encrypted", "LUKS") })], false],
+    ["/dev/mapper/crypt", [root, volume("xen/xvdb", { error: new ImageError("encrypted", "LUKS") })], false],
     ["/dev/md127", [disk, array], false],
   ])("%s is nobody's: known %#", (spec, volumes, known) => {
     expect(resolveReference(spec, volumes)).toEqual({ spec, device: undefined, known });

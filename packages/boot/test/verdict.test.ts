@@ -151,7 +151,20 @@ describe("what is booted", () => {
   test("a volume that could not be read makes nothing-found unknown", async () => {
     const verdict = await ask({ [ROOT]: { unreadable: true } });
     expect(verdict.answer).toBe("unknown");
+    expect(verdict.summary).toContain(`(${ROOT}) could not be read: a feature that is not read here`);
+    expect(verdict.unread.map(({ device }) => device)).toEqual([ROOT]);
   });
+
+  test.each(["/dev/mapper/vg-root", "UUID=0b2d4c5e-1111-4222-8333-0123456789ab", "LABEL=root"])(
+    "a root of %s may lie behind the volume that could not be read",
+    async (spec) => {
+      const boot = { [ROOT]: withFiles({ "/boot/grub/grub.cfg": CFG.replace(`UUID=${UUID}`, spec) }, ["/etc/fstab"]) };
+      const verdict = await ask({ ...boot, "xen/xvda,msdos2": { unreadable: true }, "lvm/other-home": {} });
+      expect(verdict.answer).toBe("unknown");
+      expect(verdict.summary).toContain(`whether its root ${spec} is there cannot be told`);
+      expect((await ask({ ...boot, "lvm/other-home": {} })).answer).toBe("no");
+    },
+  );
 });
 
 /** For each finding: a guest that raises it, and one that does not. */

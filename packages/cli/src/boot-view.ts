@@ -1,10 +1,11 @@
-import { decodeTextStrict, isImageError } from "@guestprobe/block";
+import { decodeTextStrict, ImageError, isImageError } from "@guestprobe/block";
 import type { GuestView, GuestVolume } from "@guestprobe/boot";
 import { encodeText } from "@guestprobe/grub/script";
 import { type FileSystem, LINUX_WALK, resolve } from "@guestprobe/vfs";
 import { guestWorld } from "./grub-world.js";
-import type { Guest } from "./guest.js";
+import type { Guest, Volume } from "./guest.js";
 import type { Output } from "./output/output.js";
+import { isEncrypted, unreadReason, volumeSignature } from "./unread.js";
 import type { Options } from "./verbs.js";
 
 /** Findings of the readers which say that a volume was not unmounted cleanly. */
@@ -33,7 +34,7 @@ export function bootView(guest: Guest, options: Options, out: Output): GuestView
         partUuid: partition?.uuid,
         dirty: out.log.findings.some((each) => each.device === device.name && DIRTY.has(each.code)),
         hidden: "obstacle" in device ? device.obstacle.reason : obstacle?.reason,
-        error,
+        error: error ?? (fs === undefined && volume !== undefined ? await encryption(volume) : undefined),
         read: async (path) => (fs === undefined ? undefined : readSmall(fs, path, guest.signal)),
       });
     }
@@ -48,6 +49,14 @@ export function bootView(guest: Guest, options: Options, out: Output): GuestView
       return known;
     },
   };
+}
+
+/** Why nobody can say what an encrypted volume holds; undefined where it is none. */
+async function encryption(volume: Volume): Promise<ImageError | undefined> {
+  const signature = await volumeSignature(volume);
+  if (signature === undefined || !isEncrypted(signature)) return undefined;
+  const { kind: format, offset } = signature;
+  return new ImageError("encrypted", unreadReason(signature), { format, offset });
 }
 
 async function readSmall(fs: FileSystem, path: string, signal: AbortSignal): Promise<Uint8Array | undefined> {

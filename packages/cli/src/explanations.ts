@@ -13,6 +13,7 @@ import { AMBIGUOUS_FILE_SYSTEM } from "@guestprobe/vfs";
 import { VOLUME_FINDINGS } from "@guestprobe/volume";
 import { XFS_FINDINGS } from "@guestprobe/xfs";
 import { NOT_READ, NOTHING_RECOGNISED } from "./commands/inspect.js";
+import { NAME_RESERVED, NAMES_CLASH } from "./portable-names.js";
 import { SANDBOX_ENDED } from "./sandbox.js";
 
 const kind = (
@@ -123,6 +124,8 @@ export const EXPLANATIONS: ReadonlyMap<string, FindingKind> = new Map(
     NOTHING_RECOGNISED,
     NOT_READ,
     SANDBOX_ENDED,
+    NAMES_CLASH,
+    NAME_RESERVED,
     ...IMAGE_FINDINGS,
     ...PARTITION_FINDINGS,
     ...SIGNATURE_FINDINGS,

@@ -9,6 +9,7 @@ import { escapeGuestText } from "./output/escape.js";
 /**
  * What a volume that no reader opens holds, by its superblock; undefined where nothing is known. On a whole disk, what lies in
  * one of its partitions is that partition's: the superblock at the end of the last one is found from the end of the disk too.
+ * Boot code that looks like a table can tell of a partition that begins with the disk, and that hides nothing.
  */
 export async function signatureOf(
   { block, disk, partition, device }: Volume,
@@ -24,7 +25,7 @@ export async function signatureOf(
   // A read that met the run's limit looks like any that failed, and the run ends here all the same.
   if (watch.over !== undefined) throw watch.over;
   const first = all.find(
-    ({ offset }) => !parts.some(({ start, length }) => offset >= start && offset < start + length),
+    ({ offset }) => !parts.some(({ start, length }) => start > 0 && offset >= start && offset < start + length),
   );
   if (first?.problem !== undefined) {
     const { offset } = first;

@@ -34,11 +34,11 @@ export async function unreadVolumes(guest: Guest): Promise<UnreadVolume[]> {
     // A disk with partitions holds no file system of its own, as a rule; if one is there, it was opened above.
     if (volume.partition === undefined && volume.disk.partitions.partitions.length > 0) continue;
     if (await holdsNothing(volume)) continue;
-    const signature = await signatureOf(volume);
+    const signature = await volumeSignature(volume);
     if (signature !== undefined && SWAP.has(signature.kind)) continue;
     // A mirror's own bytes, on a member: they were asked for above.
     if (signature?.usage === "raid" && inArrays.has(volume.device)) continue;
-    unread.push({ device: volume.device, reason: reasonOf(signature) });
+    unread.push({ device: volume.device, reason: unreadReason(signature) });
   }
   for (const { devices, error } of guest.assembled.unread) {
     unread.push(...devices.map((device) => ({ device, reason: error.message })));
@@ -58,15 +58,22 @@ async function holdsNothing({ block, partition }: Volume): Promise<boolean> {
 }
 
 /** What the volume's superblock says of it. A place that cannot be read tells nothing. */
-async function signatureOf({ block }: Volume): Promise<Signature | undefined> {
+export async function volumeSignature({ block }: Volume): Promise<Signature | undefined> {
   const [signature] = await identify(block);
   return signature;
 }
 
-function reasonOf(signature: Signature | undefined): string {
+/** Whether what a volume holds takes a key to read. The hashes of dm-verity and the sums of dm-integrity are in the clear. */
+export const isEncrypted = ({ kind }: Signature): boolean => ENCRYPTED.has(kind);
+const ENCRYPTED: ReadonlySet<string> = new Set(["crypto_LUKS", "BitLocker"]);
+
+/** Why a volume with this superblock is not read. */
+export function unreadReason(signature: Signature | undefined): string {
   if (signature === undefined) return "its content is not recognised";
-  const { title, usage, uuid, label } = signature;
+  const { title, uuid, label } = signature;
   const marks = [uuid && `UUID ${uuid}`, label.length > 0 && `label ${decodeText(label)}`].filter(Boolean).join(", ");
   const what = marks === "" ? title : `${title} (${marks})`;
-  return usage === "crypto" ? `${what}: what it holds cannot be told without its key` : `${what}, which is not read`;
+  return isEncrypted(signature)
+    ? `${what}: what it holds cannot be told without its key`
+    : `${what}, which is not read`;
 }

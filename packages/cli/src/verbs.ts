@@ -253,7 +253,10 @@ export const VERBS: readonly Verb[] = [
     usage: "IMAGE... PATH... DEST",
     options: [
       { flags: "--links", description: "create symbolic links (default: they are left out)" },
-      { flags: "--force", description: "replace files that exist in DEST" },
+      {
+        flags: "--force",
+        description: "replace files that exist in DEST, and copy into directories that have content",
+      },
       LIMIT_FILE,
       ...FS_OPTIONS,
     ],

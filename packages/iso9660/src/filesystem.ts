@@ -130,6 +130,6 @@ async function choose(
 }
 
 async function isEmpty(volume: Volume, start: number, size: number, signal: AbortSignal | undefined): Promise<boolean> {
-  for await (const _ of volume.records(start, size, false, signal)) return false;
+  for await (const _ of volume.records(start, size, undefined, signal)) return false;
   return true;
 }

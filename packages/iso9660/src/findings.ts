@@ -68,8 +68,9 @@ export const PATH_TABLE_DIFFERS: FindingKind = {
   severity: "warning",
   title: "The path table and the directories disagree",
   explanation:
-    "The path table lists every directory once more, for fast access. It misses this one, or its two byte orders differ. DOS and " +
-    "some firmware find files through the table; Linux, GRUB and this tool through the directories.",
+    "The path table lists every directory once more, for fast access. It misses this one, or has one that its parent does not " +
+    "record, or its two byte orders differ. DOS and some firmware find files through the table; Linux, GRUB and this tool through " +
+    "the directories. A directory that only the table has is not shown.",
   next: ["compare with `isoinfo -p`", LIST],
 };
 

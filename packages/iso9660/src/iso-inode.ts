@@ -16,7 +16,7 @@ import { isUsableName } from "./names.js";
 import { corrupt, FORMAT, failure, placeOf } from "./place.js";
 import { type DirectoryRecord, decodeRecord, isDirectoryRecord, isProblem } from "./record.js";
 import { type RockRidge, typeOfMode } from "./rock-ridge.js";
-import type { IsoRecord, Volume } from "./volume.js";
+import type { IsoRecord, Telling, Volume } from "./volume.js";
 
 /** Most bytes of one `read`: beyond that an array would not be had anyway. */
 const MAX_READ = 2 ** 31 - 1;
@@ -66,11 +66,15 @@ export class IsoInode implements Inode {
     throwIfAborted(signal);
     const volume = this.#volume;
     const { start, size } = this.#directory();
-    await volume.pathTable.check(start / volume.descriptor.blockSize, this.offset, signal);
-    for await (const batch of listEntries(volume, start, size, true, signal)) {
+    const block = start / volume.descriptor.blockSize;
+    await volume.pathTable.check(block, this.offset, signal);
+    const telling: Telling = { directories: new Set(), isDamaged: false };
+    for await (const batch of listEntries(volume, start, size, telling, signal)) {
       const usable = batch.filter((entry) => this.#isUsable(entry));
       if (usable.length > 0) yield usable.map((entry) => direntOf(volume, entry));
     }
+    // Records that were passed over may have been those of directories.
+    if (!telling.isDamaged) await volume.pathTable.checkChildren(block, telling.directories, signal);
   }
 
   async lookup(name: Uint8Array, signal?: AbortSignal): Promise<IsoInode | undefined> {

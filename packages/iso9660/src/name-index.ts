@@ -1,8 +1,8 @@
 import { type ImageError, isImageError } from "@guestprobe/block";
 import { ListingCache } from "@guestprobe/vfs";
 import { byteKey, isUsableName, jolietKey } from "./names.js";
-import { type DirectoryRecord, hasMore, isAssociated } from "./record.js";
-import type { IsoRecord, Volume } from "./volume.js";
+import { type DirectoryRecord, hasMore, isAssociated, isDirectoryRecord } from "./record.js";
+import type { IsoRecord, Telling, Volume } from "./volume.js";
 
 /** Names kept over all directories. */
 const KEPT_NAMES = 131_072;
@@ -29,19 +29,21 @@ const MAX_PARTS = 100_000;
 /**
  * The files of a directory. Relocated directories are left out where they were moved to, as are associated files.
  *
- * @param tells Whether what is odd is reported.
+ * @param telling Where what is odd is reported.
  */
 export async function* listEntries(
   volume: Volume,
   start: number,
   size: number,
-  tells: boolean,
+  telling: Telling | undefined,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<readonly IsoEntry[]> {
+  const tells = telling !== undefined;
   let parts: DirectoryRecord[] = [];
-  for await (const records of volume.records(start, size, tells, signal)) {
+  for await (const records of volume.records(start, size, telling, signal)) {
     const batch: IsoEntry[] = [];
     for (const record of records) {
+      if (isDirectoryRecord(record)) telling?.directories.add(record.extent);
       if (isAssociated(record)) continue;
       parts.push(record);
       if (hasMore(record) && parts.length < MAX_PARTS) continue;
@@ -93,7 +95,7 @@ export class NameIndex {
   async #list(start: number, size: number, signal: AbortSignal | undefined): Promise<Names> {
     const offsets = new Map<string, readonly number[]>();
     try {
-      for await (const batch of listEntries(this.#volume, start, size, false, signal)) {
+      for await (const batch of listEntries(this.#volume, start, size, undefined, signal)) {
         for (const { name, parts } of batch) {
           const key = this.#keyOf(name);
           if (!offsets.has(key))

@@ -33,6 +33,14 @@ export interface IsoRecord {
   readonly rock: RockRidge | undefined;
 }
 
+/** Of a listing in which what is odd is reported. */
+export interface Telling {
+  /** First blocks of the directories that are recorded, relocated ones too. */
+  readonly directories: Set<number>;
+  /** Whether records were passed over. */
+  isDamaged: boolean;
+}
+
 /** What every walker of an open volume needs. */
 export class Volume {
   readonly device: BlockDevice;
@@ -78,14 +86,14 @@ export class Volume {
    * The records of a directory, as many at a time as one read fetches, those for itself and its parent left out. A record
    * that does not fit costs the rest of its sector.
    *
-   * @param tells Whether what is odd is reported.
+   * @param telling Where what is odd is reported.
    * @throws ImageError `corrupt` where another directory begins before this one should end; `past-end`; `limit` when
    * directories that overlap have more bytes together than the volume twice.
    */
   async *records(
     start: number,
     size: number,
-    tells: boolean,
+    telling: Telling | undefined,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<readonly DirectoryRecord[]> {
     for (let done = 0; done < size; done += PIECE) {
@@ -97,7 +105,7 @@ export class Volume {
       const next = nextDirectory(data, from, start);
       const own = next === undefined ? data : data.subarray(0, next - from);
       for (let at = 0; at < own.length; at += SECTOR) {
-        this.#sector(own.subarray(at, at + SECTOR), from + at, tells, batch);
+        this.#sector(own.subarray(at, at + SECTOR), from + at, telling, batch);
       }
       if (batch.length > 0) yield batch;
       if (next !== undefined) {
@@ -119,17 +127,18 @@ export class Volume {
     throw new ImageError("corrupt", `a directory does not begin as one: ${reason}`, place);
   }
 
-  #sector(sector: Uint8Array, offset: number, tells: boolean, batch: DirectoryRecord[]): void {
+  #sector(sector: Uint8Array, offset: number, telling: Telling | undefined, batch: DirectoryRecord[]): void {
     for (let at = 0; at < sector.length; ) {
       const record = decodeRecord(sector, at, offset + at);
       if (record === undefined) return;
       if (isProblem(record)) {
-        if (!tells) return;
+        if (telling === undefined) return;
+        telling.isDamaged = true;
         const place = placeOf(iso_directory_record, record.field, offset + at);
         this.report?.(finding(BAD_RECORD, record.reason, place));
         return;
       }
-      const differing = tells ? differingField(record) : undefined;
+      const differing = telling === undefined ? undefined : differingField(record);
       if (differing !== undefined) {
         const place = placeOf(iso_directory_record, differing, record.offset);
         this.report?.(finding(BYTE_ORDERS_DIFFER, `${differing} of a directory record`, place));

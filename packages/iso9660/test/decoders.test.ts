@@ -148,8 +148,13 @@ describe("system use", () => {
 
 test("path table: both byte orders, and attributes before the content", () => {
   const little = [1, 0, 20, 0, 0, 0, 1, 0, 0, 0, 3, 1, 21, 0, 0, 0, 1, 0, 65, 66, 67, 0];
-  expect(decodePathTable(Uint8Array.from(little), true)).toEqual([20, 22]);
-  expect(decodePathTable(Uint8Array.from([1, 0, 0, 0, 0, 20, 0, 1, 0, 0]), false)).toEqual([20]);
+  expect(decodePathTable(Uint8Array.from(little), true)).toEqual([
+    { offset: 0, block: 20, parent: 1 },
+    { offset: 10, block: 22, parent: 1 },
+  ]);
+  expect(decodePathTable(Uint8Array.from([1, 0, 0, 0, 0, 20, 0, 1, 0, 0]), false)).toEqual([
+    { offset: 0, block: 20, parent: 1 },
+  ]);
   expect(decodePathTable(Uint8Array.from([255, 0, 1]), true)).toEqual([]);
 });
 

@@ -5,6 +5,8 @@ import { bytesOf, type Found, labelOf, labelOfUtf16, type ReadMore, type Signatu
 import type { Window } from "./window.js";
 
 const HEADER_AT = 0x400;
+/** TN1150, "Allocation Blocks". */
+const MIN_BLOCK = 512;
 const MAX_NODE_BYTES = 0x8000;
 const LEAF = 0xff;
 const ROOT_PARENT = 1;
@@ -50,6 +52,8 @@ async function finishHfsPlus(window: Window, found: Found, read: ReadMore): Prom
   }
   const view = viewOf(header);
   const uuid = await uuidOfFinderInfo(hfsplus_vh.finderInfo_id(view, 0));
+  const blockSize = hfsplus_vh.blockSize(view, 0);
+  if (blockSize < MIN_BLOCK) return { ...found, uuid, problem: `allocation blocks of ${blockSize} bytes` };
   const label = await catalogName(inner, view, read);
   return { ...found, uuid, ...(label && { label }) };
 }
@@ -58,7 +62,6 @@ async function finishHfsPlus(window: Window, found: Found, read: ReadMore): Prom
 async function catalogName(inner: number, header: DataView, read: ReadMore): Promise<Uint8Array | undefined> {
   const blockSize = hfsplus_vh.blockSize(header, 0);
   const extents = viewOf(hfsplus_vh.catalogFile_extents(header, 0));
-  if (blockSize < 512) return undefined;
   const first = await read(inner + extents.getUint32(0) * blockSize, hfsplus_header_node.$size);
   if (first === undefined) return undefined;
   const tree = viewOf(first);

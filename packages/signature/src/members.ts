@@ -1,5 +1,6 @@
 import { crc32, crc32c, decodeText, equalBytes, toHex, untilNul } from "@guestprobe/block";
 import {
+  adaptec_metadata,
   cache_sb,
   DDF_MAGIC,
   DDF_MAGIC_LE,
@@ -115,6 +116,16 @@ function atEnd(
   };
 }
 
+function decodeAdaptec(window: Window): Found | undefined {
+  const offset = (Math.floor(window.size / SECTOR) - 1) * SECTOR;
+  const view = window.view(offset, adaptec_metadata.$size);
+  if (view === undefined || adaptec_metadata.b0idcode(view, 0) !== ADAPTEC_CODE) return undefined;
+  if (adaptec_metadata.smagic(view, 0) !== ADAPTEC_MAGIC) return undefined;
+  return { offset, version: String(adaptec_metadata.resver(view, 0)) };
+}
+const ADAPTEC_CODE = 0x37fc4d1e;
+const ADAPTEC_MAGIC = 0x4450544d;
+
 const LVM2_LABEL_SECTORS = 4;
 
 function decodeLvm2(window: Window): Found | undefined {
@@ -212,7 +223,7 @@ export const RAID_ROWS: readonly SignatureRow[] = [
     usage: "raid",
     source: "dmraid, asr.h",
     minSize: 0x1_0000,
-    decode: atEnd(1, 0, Uint8Array.of(0x37, 0xfc, 0x4d, 0x1e), (view) => String(view.getUint8(0x4b))),
+    decode: decodeAdaptec,
   },
   {
     kind: "jmicron_raid_member",

@@ -1,4 +1,4 @@
-import { decodeText, encodeText } from "@guestprobe/block";
+import { decodeText, encodeText, untilNul } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import { hs_volume_descriptor, iso_volume_descriptor, udf_descriptor } from "./layout/interchange.js";
 import { type Found, labelOf, labelOfUtf16, type ReadMore, type SignatureRow } from "./row.js";
@@ -107,9 +107,12 @@ async function finishUdf(_: Window, found: Found, read: ReadMore): Promise<Found
     const view = viewOf(data.subarray(block * blockSize, block * blockSize + udf_descriptor.$size));
     const tag = udf_descriptor.tagIdent(view, 0);
     if (tag === 0 || tag === TAG_TERMINATING || udf_descriptor.tagLocation(view, 0) !== location + block) break;
-    if (tag === TAG_PRIMARY) uuid ??= volumeSetUuid(udf_descriptor.volSetIdent(view, 0));
+    if (tag === TAG_PRIMARY && isOstaUnicode(udf_descriptor.descCharSet(view, 0)))
+      uuid ??= volumeSetUuid(udf_descriptor.volSetIdent(view, 0));
     if (tag === TAG_LOGICAL) {
-      label ??= dstring(udf_descriptor.logicalVolIdent(view, 0));
+      if (isOstaUnicode(udf_descriptor.logical_descCharSet(view, 0))) {
+        label ??= dstring(udf_descriptor.logicalVolIdent(view, 0));
+      }
       const domain = decodeText(labelOf(udf_descriptor.domainIdent(view, 0)));
       if (domain === "*OSTA UDF Compliant") revision ??= udf_descriptor.domain_udf_revision(view, 0);
       if (udf_descriptor.numPartitionMaps(view, 0) > 0 && udf_descriptor.integritySeq_length(view, 0) > 0) {
@@ -143,6 +146,10 @@ async function minimumRevision(block: number, blockSize: number, read: ReadMore)
   return at + 2 > view.byteLength ? undefined : view.getUint16(at, true);
 }
 
+/** The one set of characters that UDF allows: type 0, and its name. UDF 2.60, 2.1.2. */
+const isOstaUnicode = (charSet: Uint8Array): boolean =>
+  charSet[0] === 0 && decodeText(untilNul(charSet.subarray(1))) === "OSTA Compressed Unicode";
+
 /** A "dstring": how it is encoded, the text, and in the last byte how much of it is used. UDF 2.60, 2.1.3. */
 function dstring(field: Uint8Array): Uint8Array | undefined {
   const used = Math.min(Math.max(field.at(-1)! - 1, 0), field.length - 2);
@@ -156,7 +163,8 @@ function dstring(field: Uint8Array): Uint8Array | undefined {
  * more. What is no such digit is written as two.
  */
 function volumeSetUuid(field: Uint8Array): string | undefined {
-  const name = dstring(field)?.subarray(0, 16);
+  const full = dstring(field);
+  const name = full && untilNul(full).subarray(0, 16);
   if (name === undefined || name.length < 8) return undefined;
   const text = Array.from(name, (byte) => String.fromCharCode(byte));
   const digits = text.findIndex((char) => !/[0-9A-Fa-f]/.test(char));

@@ -1,6 +1,5 @@
-import { decodeText, equalBytes, toHex } from "@guestprobe/block";
+import { decodeText, toHex } from "@guestprobe/block";
 import {
-  befs_super_block,
   cramfs_super,
   hpfs_boot_block,
   hpfs_spare_block,
@@ -275,22 +274,6 @@ export const LAST_ROWS: readonly SignatureRow[] = [
         uuid: formatVmwareUuid(vmfs_fs_info.uuid(view, 0)),
         version: String(vmfs_fs_info.version(view, 0)),
       };
-    },
-  },
-  {
-    kind: "befs",
-    title: "BeFS file system",
-    usage: "filesystem",
-    source: "Haiku, headers/private/file_systems/bfs.h",
-    magics: [0x20, 0x220].flatMap((at) => ["1SFB", "BFS1"].map((is) => ({ at, is }))),
-    decode(window, at) {
-      const view = window.view(at - 0x20, befs_super_block.$size);
-      if (view === undefined) return undefined;
-      const isLittle = equalBytes(befs_super_block.magic1(view, 0), Uint8Array.of(0x31, 0x53, 0x46, 0x42));
-      const shift = view.getUint32(befs_super_block.$fields.block_shift.offset, isLittle);
-      if (shift < 10 || shift > 13) return undefined;
-      const version = isLittle ? "little-endian" : "big-endian";
-      return { offset: at, version, label: labelOf(befs_super_block.name(view, 0)) };
     },
   },
 ];

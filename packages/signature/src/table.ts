@@ -1,4 +1,5 @@
 import { HFS_ROWS } from "./apple-fs.js";
+import { BEFS_ROW } from "./befs.js";
 import { BITLOCKER_ROW, CRYPTO_ROWS } from "./encrypted.js";
 import { LATE_LINUX_ROWS, LINUX_ROWS } from "./linux-fs.js";
 import { POOL_ROWS, RAID_ROWS, VOLUME_ROWS, ZFS_ROW } from "./members.js";
@@ -29,6 +30,7 @@ export const SIGNATURES: readonly SignatureRow[] = [
   ...SMALL_ROWS,
   ...LATE_LINUX_ROWS,
   ...LAST_ROWS,
+  BEFS_ROW,
   EXFAT_ROW,
   APFS_ROW,
 ];

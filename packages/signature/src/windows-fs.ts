@@ -82,16 +82,12 @@ function decodeFat(window: Window): Found | undefined {
   const is32 = fat.version === "FAT32";
   const signature = is32 ? fat_boot_sector.BS_BootSig32(view, 0) : fat_boot_sector.BS_BootSig(view, 0);
   const serial = is32 ? fat_boot_sector.BS_VolID32(view, 0) : fat_boot_sector.BS_VolID(view, 0);
-  const label = is32 ? fat_boot_sector.BS_VolLab32(view, 0) : fat_boot_sector.BS_VolLab(view, 0);
   return {
     offset: 0,
     version: fat.version,
     uuid: signature === 0x29 || signature === 0x28 || is32 ? serialOf(serial) : undefined,
-    ...(signature === 0x29 || is32 ? { label: fatLabel(label) } : {}),
   };
 }
-
-const fatLabel = (name: Uint8Array): Uint8Array => (decodeText(name) === NO_NAME ? new Uint8Array(0) : labelOf(name));
 
 const ATTR_VOLUME_ID = 0x08;
 const ATTR_DIRECTORY = 0x10;
@@ -112,7 +108,7 @@ function labelInDirectory(data: Uint8Array): Uint8Array | null | undefined {
   return undefined;
 }
 
-/** The root directory's label counts before the boot sector's, unless it says that there is none. */
+/** The label is an entry of the root directory: that in the boot sector is a copy, which goes stale. */
 async function findFatLabel(window: Window, found: Found, read: ReadMore): Promise<Found> {
   const fat = fatGeometry(window.view(0, fat_boot_sector.$size)!);
   if (fat === undefined) return found;
@@ -142,8 +138,7 @@ async function labelInChain(fat: Fat, dataAt: number, read: ReadMore): Promise<U
 
 function decodeExfat(window: Window): Found | undefined {
   const view = window.view(0, exfat_boot_sector.$size);
-  if (view === undefined || exfat_boot_sector.BootSignature(view, 0) !== BOOT_SIGNATURE) return undefined;
-  if (!isZero(exfat_boot_sector.MustBeZero(view, 0))) return undefined;
+  if (view === undefined) return undefined;
   const shift = exfat_boot_sector.BytesPerSectorShift(view, 0);
   if (shift < 9 || shift > 12 || exfat_boot_sector.SectorsPerClusterShift(view, 0) > 25 - shift) return undefined;
   const revision = exfat_boot_sector.FileSystemRevision(view, 0);
@@ -151,8 +146,16 @@ function decodeExfat(window: Window): Found | undefined {
     offset: 3,
     uuid: serialOf(exfat_boot_sector.VolumeSerialNumber(view, 0)),
     version: `${revision >> 8}.${revision & 0xff}`,
-    ...exfatChecksum(window, 2 ** shift),
+    ...(exfatProblem(view) ?? exfatChecksum(window, 2 ** shift)),
   };
+}
+
+/** What keeps drivers from the volume, although it says that it is exFAT. exFAT Specification, sections 3.1.3 and 3.1.17. */
+function exfatProblem(view: DataView): Pick<Found, "problem"> | undefined {
+  if (exfat_boot_sector.BootSignature(view, 0) !== BOOT_SIGNATURE)
+    return { problem: "the boot sector has no signature" };
+  const isBlank = isZero(exfat_boot_sector.MustBeZero(view, 0));
+  return isBlank ? undefined : { problem: "the boot sector has parameters where exFAT has zeros" };
 }
 
 /** Eleven sectors, but for the fields that change in use, against the twelfth. exFAT Specification, section 3.4. */

@@ -1,11 +1,13 @@
-import { bufferDevice, countReads, decodeText, encodeText } from "@guestprobe/block";
+import { countReads, decodeText, encodeText } from "@guestprobe/block";
 import { describe, expect, test } from "vitest";
+import { deviceIsSeen, type Piece } from "../../../test/lib/seen-devices.js";
 import { identify, SIGNATURES, wantedRegions } from "../src/index.js";
 
 const MIB = 1 << 20;
 
 /** A device of zeros with some bytes, of any size. */
-function sparse(size: number, ...pieces: readonly (readonly [at: number, data: Uint8Array])[]) {
+async function sparse(size: number, ...pieces: readonly Piece[]) {
+  await deviceIsSeen(size, ...pieces);
   return countReads({
     size,
     async read(offset, length) {
@@ -42,14 +44,14 @@ function lvmLabel(change: (sector: Uint8Array) => void = () => {}): Uint8Array {
 
 describe("what is read", () => {
   test("a large blank device: five reads side by side, under a quarter of a MiB", async () => {
-    const device = sparse(2 ** 40);
+    const device = await sparse(2 ** 40);
     expect(await identify(device)).toEqual([]);
     expect(device.stats.reads).toBe(5);
     expect(device.stats.bytes).toBe(wantedRegions(2 ** 40).reduce((sum, { length }) => sum + length, 0));
     expect(device.stats.bytes).toBeLessThan(256 << 10);
   });
   test("a small one: one read, of all of it", async () => {
-    const device = sparse(100_000);
+    const device = await sparse(100_000);
     expect(await identify(device)).toEqual([]);
     expect(device.stats).toEqual({ reads: 1, bytes: 100_000 });
   });
@@ -66,7 +68,7 @@ describe("what is read", () => {
     }
   });
   test("a device of two sectors is not asked", async () => {
-    const device = sparse(1024, [0, encodeText("XFSB")]);
+    const device = await sparse(1024, [0, encodeText("XFSB")]);
     expect(await identify(device)).toEqual([]);
     expect(device.stats.reads).toBe(0);
   });
@@ -84,7 +86,7 @@ describe("one device, several signatures", () => {
     const ext = new Uint8Array(1024);
     ext.set([0x53, 0xef], 0x38);
     ext.set(encodeText("boot"), 0x78);
-    const all = await identify(sparse(size, [size - 8192, md], [1024, ext]));
+    const all = await identify(await sparse(size, [size - 8192, md], [1024, ext]));
     expect(all.map(({ kind, label }) => [kind, decodeText(label)])).toEqual([
       ["linux_raid_member", "host:boot"],
       ["ext2", "boot"],
@@ -95,11 +97,11 @@ describe("one device, several signatures", () => {
 
 describe("a superblock with a wrong checksum is named, with the problem", () => {
   test("LVM2", async () => {
-    const good = await identify(sparse(MIB, [512, lvmLabel()]));
+    const good = await identify(await sparse(2 * MIB, [512, lvmLabel()]));
     expect(good).toMatchObject([{ kind: "LVM2_member", uuid: "abcdef-ghij-klmn-opqr-stuv-wxyz-ABCDEF", offset: 512 }]);
     expect(good[0]!.problem).toBeUndefined();
     const bad = await identify(
-      sparse(MIB, [
+      await sparse(2 * MIB, [
         512,
         lvmLabel((sector) => {
           sector[0x30] = 0x7a;
@@ -109,7 +111,7 @@ describe("a superblock with a wrong checksum is named, with the problem", () => 
     expect(bad[0]).toMatchObject({ kind: "LVM2_member", problem: "the checksum of the superblock does not match" });
   });
   test("a label that says that it lies in another sector is none", async () => {
-    expect(await identify(sparse(MIB, [1024, lvmLabel()]))).toEqual([]);
+    expect(await identify(await sparse(2 * MIB, [1024, lvmLabel()]))).toEqual([]);
   });
 });
 
@@ -128,7 +130,7 @@ describe("the table", () => {
     const ext = new Uint8Array(1024);
     ext.set([0x53, 0xef], 0x38);
     ext.set(encodeText("a b \t\0rest"), 0x78);
-    const [found] = await identify(bufferDevice(Uint8Array.from([...new Uint8Array(1024), ...ext])));
+    const [found] = await identify(await sparse(2048, [1024, ext]));
     expect(found).toMatchObject({ kind: "ext2", uuid: undefined });
     expect(decodeText(found!.label)).toBe("a b");
   });

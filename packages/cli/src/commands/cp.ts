@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, lstat, mkdir, open, rename, stat, symlink, unlink, utimes } from "node:fs/promises";
+import { type FileHandle, lstat, mkdir, open, readdir, rename, stat, symlink, unlink, utimes } from "node:fs/promises";
 import { decodeText, findingFromError, ImageError, isZero } from "@guestprobe/block";
 import { type Inode, walk } from "@guestprobe/vfs";
 import { imagesPathsDestination } from "../arguments.js";
@@ -10,6 +10,7 @@ import { EXIT, type ExitCode, exitCodeOf, UsageError } from "../exit.js";
 import type { Place, Volume } from "../guest.js";
 import { findingJson, imageErrorOnly } from "../output/output.js";
 import { Progress } from "../output/progress.js";
+import { PortableNames } from "../portable-names.js";
 import type { Run } from "../verbs.js";
 
 const SLASH = 0x2f;
@@ -104,6 +105,7 @@ async function copyBelow(
     const worth = exitCodeOf(error);
     if (worth > code) code = worth;
   };
+  const names = new PortableNames(context.out.log.report, device);
   // Below a directory that could not be made nothing is written: what stands in its place may be a link to anywhere.
   let refused: Uint8Array | undefined;
   const walker = walk(start, path, {
@@ -121,7 +123,9 @@ async function copyBelow(
     if (!isSafe(at)) {
       throw new ImageError("corrupt", `the name ${decodeText(at)} would leave the directory it is copied to`);
     }
+    if (inode !== start) names.take(at);
     try {
+      if (inode === start && inode.stat.type === "dir" && !options.force) await refuseFilled(below);
       await copyOne(context, volume, inode, below, copied, options);
     } catch (cause) {
       const failure = imageErrorOnly(cause);
@@ -164,6 +168,15 @@ async function copyOne(
       break;
   }
   copied.left += 1;
+}
+
+/** The names of a tree are the guest's choice, so they come into a directory of their own: `.bashrc` never lands in a home. */
+async function refuseFilled(directory: Buffer): Promise<void> {
+  await onHost(directory, async () => {
+    const found = await lstat(directory).catch(() => undefined);
+    if (found?.isDirectory() !== true || (await readdir(directory)).length === 0) return;
+    throw new ImageError("io", `${show(directory)} exists and is not empty; --force copies into it`);
+  });
 }
 
 /** No component of a guest's path may be "..": the readers give none, and this does not rely on it. */

@@ -25,7 +25,7 @@ const COLUMNS: readonly Column[] = [
 export const parts: Run = async (context, words, options) => {
   const guest = await context.open(words, options);
   const { out } = context;
-  const found = guest.disks.some((disk) => disk.partitions.tables.length > 0);
+  const found = [...guest.disks, ...guest.mapped].some((disk) => disk.partitions.tables.length > 0);
   const held = await contentOf(context, guest);
   const codes = await bootCodeOf(context, guest);
   if (out.options.json) {

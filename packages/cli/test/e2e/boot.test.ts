@@ -42,6 +42,29 @@ describe("boot", () => {
     );
   }, 60_000);
 
+  test("a guest that is encrypted: nobody can tell, and the volume is named: 3", async () => {
+    const disk = readFileSync(sample);
+    const uuid = "0b2d4c5e-1111-4222-8333-0123456789ab";
+    // Each of the three volumes.
+    for (const sector of [2048, 4096, 14_336]) {
+      disk.fill(0, sector * 512, (sector + 2048) * 512);
+      disk.write("LUKS\xba\xbe\x00\x02", sector * 512, "latin1");
+      disk.write(uuid, sector * 512 + 168);
+    }
+    const file = join(scratch, "encrypted.img");
+    writeFileSync(file, disk);
+    const { code, out, err } = await guestprobe(["boot", file]);
+    expect(code).toBe(3);
+    expect(out).toMatch(/^unknown: /);
+    // The one that GRUB visits first.
+    expect(out).toContain(`(xen/xvda,msdos5) could not be read: LUKS encrypted volume (UUID ${uuid})`);
+    expect(err).toBe("");
+    const { verdicts } = checkDocument((await guestprobe(["boot", "--json", file])).out) as {
+      verdicts: { answer: string; summary: string }[];
+    };
+    expect(verdicts).toMatchObject([{ answer: "unknown", summary: expect.stringContaining(uuid) }]);
+  });
+
   test("a host image's own script", async () => {
     const { out } = await guestprobe(["boot", "--json", "--host", hostFile, sample]);
     const { verdicts } = checkDocument(out) as { verdicts: { attempts: { path: string; device: string }[] }[] };

@@ -126,15 +126,32 @@ describe("cp", () => {
 
   test("one that exists stops none of the others: 5", async () => {
     const to = join(scratch, "some");
+    mkdirSync(to);
+    writeFileSync(join(to, "fstab"), "mine");
+    const { code, err } = await guestprobe(["cp", sample, "(hd0,2)/etc/fstab", "(hd0,2)/etc/hostname", to]);
+    expect(code).toBe(5);
+    expect(err).toContain("some/fstab exists; --force replaces it");
+    expect(readdirSync(to).sort()).toEqual(["fstab", "hostname"]);
+    expect(readFileSync(join(to, "fstab"), "utf8")).toBe("mine");
+  });
+
+  test("a tree comes into a directory of its own, not among what is there: 5; --force is a word for it", async () => {
+    const to = join(scratch, "full");
     mkdirSync(join(to, "etc"), { recursive: true });
     writeFileSync(join(to, "etc/fstab"), "mine");
     const { code, err } = await guestprobe(["cp", sample, "(hd0,2)/etc", to]);
     expect(code).toBe(5);
-    expect(err).toContain("some/etc/fstab exists; --force replaces it");
-    expect(readdirSync(join(to, "etc")).sort()).toEqual(["fstab", "hostname", "os-release"]);
-    expect(readFileSync(join(to, "etc/fstab"), "utf8")).toBe("mine");
+    expect(err).toContain("full/etc exists and is not empty; --force copies into it");
+    expect(readdirSync(join(to, "etc"))).toEqual(["fstab"]);
+    // The root's content would go into DEST itself.
+    expect((await guestprobe(["cp", sample, "(hd0,2)/", to])).code).toBe(5);
+    expect(readdirSync(to)).toEqual(["etc"]);
     expect((await guestprobe(["cp", "--force", sample, "(hd0,2)/etc", to])).code).toBe(0);
+    expect(readdirSync(join(to, "etc")).sort()).toEqual(["fstab", "hostname", "os-release"]);
     expect(readFileSync(join(to, "etc/fstab"), "utf8")).not.toBe("mine");
+    const empty = join(scratch, "empty");
+    mkdirSync(join(empty, "etc"), { recursive: true });
+    expect((await guestprobe(["cp", sample, "(hd0,2)/etc", empty])).code).toBe(0);
   });
 
   test("a name of 255 bytes, the longest there is", async () => {

@@ -215,10 +215,3 @@ export const vmfs_fs_info = struct("vmfs_fs_info", 256, LE, {
   uuid: bytes(0x09, 16),
   label: bytes(0x1d, 128),
 });
-
-/** BeFS. Haiku, bfs.h, `disk_super_block`; in the writer's byte order. */
-export const befs_super_block = struct("disk_super_block", 136, LE, {
-  name: bytes(0x00, 32),
-  magic1: bytes(0x20, 4), // "1SFB" when little-endian, else "BFS1"
-  block_shift: bytes(0x2c, 4),
-});

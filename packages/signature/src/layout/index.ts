@@ -1,5 +1,6 @@
 /** Offsets and constants of the superblocks that are recognised. */
 
+export { befs_be, befs_le } from "./befs.js";
 export {
   BOOT_CODE_END,
   boot_sector,
@@ -12,7 +13,6 @@ export {
   grub_stage1,
 } from "./boot.js";
 export {
-  befs_super_block,
   btrfs_super_block,
   cramfs_super,
   erofs_super_block,
@@ -56,6 +56,7 @@ export {
   udf_descriptor,
 } from "./interchange.js";
 export {
+  adaptec_metadata,
   bch_sb,
   bde_header,
   cache_sb,

@@ -15,14 +15,12 @@ export const fat_boot_sector = struct("fat_boot_sector", 512, LE, {
   BPB_TotSec32: u32(0x20),
   BS_BootSig: u8(0x26), // FAT12 and FAT16
   BS_VolID: u32(0x27),
-  BS_VolLab: bytes(0x2b, 11),
   BS_FilSysType: bytes(0x36, 8),
   BPB_FATSz32: u32(0x24), // FAT32
   BPB_RootClus: u32(0x2c),
   BPB_FSInfo: u16(0x30),
   BS_BootSig32: u8(0x42),
   BS_VolID32: u32(0x43),
-  BS_VolLab32: bytes(0x47, 11),
   BS_FilSysType32: bytes(0x52, 8),
   Signature_word: u16(0x1fe), // 0xaa55
 });
@@ -126,7 +124,9 @@ export const udf_descriptor = struct("tag", 512, LE, {
   anchor_length: u32(0x10), // anchor: of the main volume descriptor sequence, in bytes
   anchor_location: u32(0x14), // blocks
   volSetIdent: bytes(0x48, 128), // primary volume descriptor
-  logicalVolIdent: bytes(0x54, 128), // logical volume descriptor
+  descCharSet: bytes(0xc8, 64), // what the texts of the primary volume descriptor are in
+  logical_descCharSet: bytes(0x14, 64), // logical volume descriptor
+  logicalVolIdent: bytes(0x54, 128),
   domainIdent: bytes(0xd9, 23),
   domain_udf_revision: u16(0xf0),
   numPartitionMaps: u32(0x10c),

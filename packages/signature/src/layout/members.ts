@@ -148,3 +148,10 @@ export const swap_header = struct("swap_header", 512, LE, {
   sws_uuid: bytes(0x0c, 16),
   sws_volume: bytes(0x1c, 16),
 });
+
+/** Adaptec HostRAID, in the last sector. dmraid, asr.h, `struct asr_reservedblock`; big-endian. */
+export const adaptec_metadata = struct("asr_reservedblock", 512, BE, {
+  b0idcode: u32(0x00), // 0x37fc4d1e
+  resver: u8(0x3f),
+  smagic: u32(0x100), // 0x4450544d, "DPTM"
+});
