@@ -1,4 +1,4 @@
-import { bufferDevice, encodeText, type Finding } from "@guestprobe/block";
+import { bufferDevice, encodeText, type Finding, ImageError } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import { assembleVolumes } from "@guestprobe/volume";
 import { describe, expect, test } from "vitest";
@@ -198,6 +198,28 @@ describe("segments", () => {
       const { volumes, unread } = await exercise(data);
       expect(volumes.length + unread.length).toBe(2000);
     }
+  });
+
+  test("fifteen stripes of the same volume twice, over blocks that cannot be read, fail after one try each", async () => {
+    const lvs = Array.from({ length: 14 }, (_, n) => {
+      const below = `"v${n}", 0, "v${n}", 0`;
+      return lvText(`v${n + 1}`, [[0, 2, `type = "striped"\nstripe_count = 2\nstripe_size = 8\nstripes = [${below}]`]]);
+    });
+    const data = buildPv({ text: vgText({ lvs: [lvText("v0", [[0, 2, linear("pv0", 0)]]), ...lvs] }) });
+    let reads = 0;
+    const device = {
+      size: data.length,
+      async read(at: number, length: number): Promise<Uint8Array> {
+        if (at + length <= EXTENT) return data.subarray(at, at + length);
+        reads += 1;
+        throw new ImageError("io", "a bad block");
+      },
+    };
+    const { volumes } = await assembleVolumes([{ name: "disk", device }], { report: () => {} });
+    expect(volumes).toHaveLength(15);
+    reads = 0;
+    await expect(volumes.at(-1)!.device.read(0, 512)).rejects.toThrow("a bad block");
+    expect(reads).toBe(1);
   });
 
   test("thin metadata, a snapshot's store and a RAID's superblocks of random bytes", async () => {

@@ -3,7 +3,7 @@
  * hangs can be ended, and is written down where this thread reads it before it starts.
  */
 import { createHash } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import type { Case } from "./lib/cases.js";
@@ -48,15 +48,30 @@ export async function supervise(worker: URL): Promise<void> {
   const recorder =
     record === undefined
       ? undefined
-      : setInterval(() => writeFileSync(record, describeRun([...rows.values()], facts())), 15_000);
-  for (let round = 0; Date.now() < until; round += 1)
-    await oneWorker(worker, { targets, seed: seed + round, until }, rows);
+      : setInterval(() => recordRun(record, describeRun([...rows.values()], facts())), 15_000);
+  for (let round = 0; Date.now() < until; round += 1) {
+    // A worker that ends early must not be the end of the same targets each time.
+    const first = (round * 7) % targets.length;
+    const turned = [...targets.slice(first), ...targets.slice(0, first)];
+    await oneWorker(worker, { targets: turned, seed: seed + round, until }, rows);
+  }
   const list = [...rows.values()];
   clearInterval(recorder);
   const report = describeRun(list, facts());
   console.log(report);
-  if (record !== undefined) writeFileSync(record, report);
+  if (record !== undefined) recordRun(record, report);
   process.exitCode = list.some(({ failures }) => failures > 0) ? 1 : 0;
+}
+
+const HEAD = "<!-- the run -->\n";
+const FOOT = "<!-- end of the run -->\n";
+
+/** Puts the summary between the two marks of a page; a file that has none becomes the summary. */
+function recordRun(file: string, report: string): void {
+  const page = existsSync(file) ? readFileSync(file, "utf8") : "";
+  const [from, to] = [page.indexOf(HEAD), page.indexOf(FOOT)];
+  const marked = from >= 0 && to > from;
+  writeFileSync(file, marked ? `${page.slice(0, from)}${HEAD}${report}${page.slice(to)}` : report);
 }
 
 /** Runs a worker until the time is over, or it dies, or a case of it hangs. */
@@ -75,7 +90,10 @@ async function oneWorker(program: URL, job: Omit<Job, "slot">, rows: Map<string,
   };
   worker.on("message", (message: Message) => {
     if (message.kind === "crash") failed(message.case, message.error);
-    else {
+    else if (message.kind === "smaller") {
+      rmSync(fileOf(message.before), { force: true });
+      console.error(`${message.case.target}: made smaller, as ${save(message.case)}`);
+    } else {
       const row = rows.get(message.target);
       if (row === undefined) return;
       row.executions = (before.get(message.target) ?? 0) + message.executions;
@@ -110,10 +128,15 @@ function running(slot: SharedArrayBuffer): Case {
   return JSON.parse(Buffer.from(new Uint8Array(slot, 8, length)).toString()) as Case;
 }
 
+const textOf = (one: Case): string => `${JSON.stringify(one)}\n`;
+
+function fileOf(one: Case): URL {
+  return new URL(`${one.target}-${createHash("sha256").update(textOf(one)).digest("hex").slice(0, 12)}.json`, CRASHES);
+}
+
 function save(one: Case): string {
-  const text = `${JSON.stringify(one)}\n`;
-  const name = `${one.target}-${createHash("sha256").update(text).digest("hex").slice(0, 12)}.json`;
   mkdirSync(CRASHES, { recursive: true });
-  writeFileSync(new URL(name, CRASHES), text);
-  return `test/fuzz/crashes/${name}`;
+  const file = fileOf(one);
+  writeFileSync(file, textOf(one));
+  return file.pathname.slice(file.pathname.indexOf("test/fuzz/"));
 }

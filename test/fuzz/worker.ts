@@ -2,7 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { Case } from "./lib/cases.js";
 import { type Job, MAX_BYTES, type Message, SLOT } from "./lib/job.js";
-import { type Crash, Session } from "./lib/session.js";
+import { type Crash, describeFailure, Session } from "./lib/session.js";
 import { TARGETS } from "./targets/index.js";
 
 /** How long one target has its turn, milliseconds. */
@@ -20,40 +20,51 @@ function begin(one: Case): void {
   Atomics.add(state, 0, 1);
 }
 
+/** Runs a case where the other thread sees it. */
+async function watched(session: Session, one: Case): Promise<Crash | undefined> {
+  begin(one);
+  const crash = await session.run(one);
+  Atomics.add(state, 0, 1);
+  return crash;
+}
+
 /** What went wrong in a case, if anything did. */
 async function failureOf(
   session: Session,
   one: Case,
-): Promise<{ readonly why: string; readonly crash?: Crash } | undefined> {
+): Promise<{ readonly key: string; readonly why: string; readonly crash?: Crash } | undefined> {
   const peak = process.resourceUsage().maxRSS;
-  begin(one);
-  const crash = await session.run(one);
-  Atomics.add(state, 0, 1);
-  if (crash !== undefined) return { why: String((crash.error as Error).stack ?? crash.error), crash };
+  const crash = await watched(session, one);
+  if (crash !== undefined) {
+    const key = describeFailure(crash.error);
+    return { key, why: (crash.error as Error | undefined)?.stack ?? key, crash };
+  }
   const grown = (process.resourceUsage().maxRSS - peak) * 1024;
-  return grown > MAX_BYTES ? { why: `memory grew by ${grown} bytes` } : undefined;
+  return grown > MAX_BYTES ? { key: "memory", why: `memory grew by ${grown} bytes` } : undefined;
 }
 
 const sessions: Session[] = [];
-for (const target of TARGETS.filter(({ name }) => targets.includes(name))) {
-  sessions.push(await Session.open(target, seed));
+for (const name of targets) {
+  const target = TARGETS.find((each) => each.name === name);
+  if (target !== undefined) sessions.push(await Session.open(target, seed));
 }
 const reported = new Set<string>();
 while (Date.now() < until) {
   for (const session of sessions) {
+    const { name } = session.target;
     const turn = Math.min(until, Date.now() + TURN);
     while (Date.now() < turn) {
       const one = session.next();
       const failure = await failureOf(session, one);
-      if (failure === undefined) continue;
       // One bug is met a thousand times: once is told.
-      const key = `${session.target.name}: ${failure.why.split("\n").slice(0, 3).join(" ")}`;
-      if (reported.has(key)) continue;
-      reported.add(key);
-      const small = failure.crash === undefined ? one : await session.minimise(failure.crash);
-      tell({ kind: "crash", case: small, error: failure.why });
+      if (failure === undefined || reported.has(`${name}: ${failure.key}`)) continue;
+      reported.add(`${name}: ${failure.key}`);
+      tell({ kind: "crash", case: one, error: failure.why });
+      if (failure.crash === undefined) continue;
+      const small = await session.minimise(failure.crash, (candidate) => watched(session, candidate));
+      tell({ kind: "smaller", case: small, before: one });
     }
     const { executions, outcomes } = session;
-    tell({ kind: "turn", target: session.target.name, executions, outcomes });
+    tell({ kind: "turn", target: name, executions, outcomes });
   }
 }

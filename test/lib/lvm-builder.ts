@@ -23,7 +23,7 @@ export interface PvOptions {
   /** One letter: its UUID. */
   readonly letter?: string;
   /** The text; none leaves the area empty. */
-  readonly text?: string | undefined;
+  readonly text?: string | Uint8Array | undefined;
   /** Bytes. */
   readonly size?: number;
   /** Bytes of the metadata area, which begins at byte 4096. */
@@ -54,7 +54,9 @@ export function buildPv(options: PvOptions = {}): Uint8Array {
   view.setBigUint64(PV_AT.mda + 24, BigInt(PV_AT.mda), true);
   view.setBigUint64(PV_AT.mda + 32, BigInt(areaSize), true);
   if (text !== undefined) {
-    const bytes = encode(`${text}\0`);
+    const written = typeof text === "string" ? encode(text) : text;
+    const bytes = new Uint8Array(written.length + 1);
+    bytes.set(written);
     const first = Math.min(bytes.length, areaSize - textAt);
     data.set(bytes.subarray(0, first), PV_AT.mda + textAt);
     data.set(bytes.subarray(first), PV_AT.mda + 512);

@@ -4,17 +4,24 @@
  * bounds of `bounded`.
  */
 import { bufferDevice } from "@guestprobe/block";
+import { fat } from "@guestprobe/fat";
 import { openImage } from "@guestprobe/image";
+import { iso9660 } from "@guestprobe/iso9660";
 import { readPartitions } from "@guestprobe/partition";
+import type { FileSystemFormat } from "@guestprobe/vfs";
 import { describe, expect, test } from "vitest";
 import { dissectBtrfs } from "../fuzz/formats/btrfs.js";
 import { dissectQcow2, dissectVdi, dissectVhd, dissectVhdx, dissectVmdk } from "../fuzz/formats/containers.js";
 import { dissectExt } from "../fuzz/formats/ext.js";
+import { dissectFat } from "../fuzz/formats/fat.js";
+import { dissectIso9660 } from "../fuzz/formats/iso9660.js";
 import { dissectPartitions } from "../fuzz/formats/partition.js";
 import { dissectSquashfs } from "../fuzz/formats/squashfs.js";
 import { dissectXfs } from "../fuzz/formats/xfs.js";
 import { Patch } from "../fuzz/lib/patch.js";
 import { type Dissect, edgeValues, fieldBytes, type Spot } from "../fuzz/lib/spots.js";
+import { MAPPED_TARGETS } from "../fuzz/targets/mapped.js";
+import { SIGNATURE_TARGETS } from "../fuzz/targets/signatures.js";
 import { bounded, outcomeOf } from "../lib/bounded.js";
 import { corpus } from "../lib/corpora.js";
 import { fixtures } from "../lib/fixtures.js";
@@ -27,6 +34,10 @@ const TIMEOUT = { timeout: 900_000 };
 type Exercise = (image: Uint8Array) => Promise<unknown>;
 
 const asVolume: Exercise = (image) => outcomeOf(image, LOOK);
+const as =
+  (format: FileSystemFormat): Exercise =>
+  (image) =>
+    outcomeOf(image, LOOK, [format]);
 const asContainer: Exercise = async (image) => {
   const { device } = await openImage(bufferDevice(image));
   await device.read(0, Math.min(device.size, 65_536));
@@ -41,8 +52,25 @@ interface Subject {
   readonly exercise: Exercise;
 }
 
-const volumes = (folder: string, dissect: Dissect): Subject[] =>
-  fixtures(folder).map(({ name, image }) => ({ name: `${folder}/${name}`, bytes: image, dissect, exercise: asVolume }));
+const volumes = (folder: string, dissect: Dissect, exercise = asVolume): Subject[] =>
+  fixtures(folder).map(({ name, image }) => ({ name: `${folder}/${name}`, bytes: image, dissect, exercise }));
+/** Members of volumes and arrays, and signatures: what the fuzzer starts from, the fixtures among it. */
+const SEEDS: readonly Subject[] = (
+  await Promise.all(
+    [...MAPPED_TARGETS, ...SIGNATURE_TARGETS].map(async ({ name, dissect, seeds, exercise }) =>
+      dissect === undefined
+        ? []
+        : (
+            await seeds()
+          ).map((seed) => ({
+            name: `${name}/${seed.name}`,
+            bytes: () => seed.bytes.slice(),
+            dissect,
+            exercise: (image: Uint8Array) => exercise(image, 0),
+          })),
+    ),
+  )
+).flat();
 const DISSECT: Readonly<Record<string, Dissect>> = {
   qcow2: dissectQcow2,
   vhd: dissectVhd,
@@ -55,6 +83,9 @@ const FIXTURES: readonly Subject[] = [
   ...volumes("xfs", dissectXfs),
   ...volumes("btrfs", dissectBtrfs),
   ...volumes("squashfs", dissectSquashfs),
+  ...volumes("fat", dissectFat, as(fat)),
+  ...volumes("iso9660", dissectIso9660, as(iso9660)),
+  ...SEEDS,
   ...fixtures("partition").map(({ name, image }) => ({
     name: `partition/${name}`,
     bytes: image,

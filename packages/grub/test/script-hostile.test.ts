@@ -23,6 +23,18 @@ async function bounded(script: string, on: World = world) {
   }
 }
 
+describe("a script that spent all it had still has its menu", () => {
+  it.each(["menuentry x { true; }", "submenu x { menuentry y { true; }; }"])("%s", async (entry) => {
+    const run = await bounded(`${entry}\nwhile true; do true; done`);
+    expect(run.reason).toBe("limit");
+    expect(run.menu?.entries.map(({ title }) => title)).toEqual(["x"]);
+    for (const result of [await run.boot(), await run.bootEdited([0], ["true"])]) {
+      expect(result).toMatchObject({ reason: "limit", error: { code: "limit" }, transcript: [] });
+    }
+    expect(await run.commands([0, 0])).toBeUndefined();
+  });
+});
+
 describe("hostile scripts end in an answer", () => {
   it.each([
     ["while true; do true; done", "steps"],

@@ -82,6 +82,19 @@ ENDTEXT
     expect((await parse("INCLUDE loop.cfg\n")).problems[0]?.what).toContain("too deep");
   });
 
+  it("a large file that includes itself is read a few times, not two hundred", async () => {
+    const bytes = new TextEncoder().encode(`${"#".repeat(8 << 20)}\nINCLUDE self\nINCLUDE self\n`);
+    let reads = 0;
+    const config = await parseSyslinux("self", bytes, {
+      read: async () => {
+        reads += 1;
+        return bytes;
+      },
+    });
+    expect(reads).toBeLessThan(5);
+    expect(config.problems.at(-1)?.what).toContain("after too much else");
+  });
+
   it("what is no Linux kernel is named, unknown directives too", async () => {
     const config = await parse("FROB x\nLABEL a\nCOM32 chain.c32\nAPPEND hd0\nLABEL b\nLOCALBOOT 0x80\n");
     expect(config.problems[0]).toMatchObject({ what: "unknown directive frob", at: { line: 1 } });

@@ -42,11 +42,18 @@ export async function describeLabel(
   return label === undefined ? undefined : labelParts(label, device, role, log);
 }
 
+/**
+ * Where what lies behind all disks is said to be, bytes: cylinders of 2^32 sectors, counted by 2^32, pass what a number can
+ * hold, and places inside partitions are added up.
+ */
+const BEYOND = 2 ** 51;
+
 /** The partitions of a label, as far as the device that it describes goes. */
 export function labelParts(label: Label, device: BlockDevice, role: TableRole, log: FindingLog): TableParts {
   const note = noteTo(log);
-  const partitions = label.entries.map(
-    ({ number, start, length, type, name, active, offset }): Partition => ({
+  const partitions = label.entries.map(({ number, type, name, active, offset, ...claimed }): Partition => {
+    const [start, length] = [Math.min(claimed.start, BEYOND), Math.min(claimed.length, BEYOND)];
+    return {
       number,
       table: label.kind,
       parent: undefined,
@@ -61,8 +68,8 @@ export function labelParts(label: Label, device: BlockDevice, role: TableRole, l
       attributes: [],
       offset,
       device: partitionDevice(device, number, start, length, note, { format: label.kind, offset }),
-    }),
-  );
+    };
+  });
   // Slots that show the same bytes twice are usual in labels; Apple's map is a partition of itself.
   if (label.kind === "apple" || label.kind === "amiga") checkOverlaps(partitions, note);
   const { kind, offset, sectorSize, slots } = label;

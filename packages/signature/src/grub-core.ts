@@ -15,6 +15,10 @@ const SECTOR = 512;
 const MAX_PIECES = 40;
 const MAX_CORE = 2 << 20;
 const MAX_KERNEL = 8 << 20;
+/** Bytes that the starts of a stream which are tried unpack to, in all: the first few are it in what GRUB makes. */
+const MAX_TRIED = 16 << 20;
+/** Objects that are looked at behind all that looks like the magic; GRUB has as many as it has modules. */
+const MAX_OBJECTS = 10_000;
 /** The decompressor's size is stored nowhere: it ends at such a boundary, and within two sectors of what the list leaves. */
 const ALIGN = 16;
 
@@ -75,9 +79,12 @@ function prefixOf(core: Uint8Array): string | undefined {
   const room = core.length - packed - redundancy;
   if (room < grub_decompressor.$size || unpacked > MAX_KERNEL || unpacked < grub_module_info32.$size) return undefined;
   const last = room - (room % ALIGN);
+  let left = MAX_TRIED;
   for (let start = last; start > Math.max(last - 2 * SECTOR, grub_decompressor.$size); start -= ALIGN) {
     // Every stream of LZMA begins with a byte of zero.
     if (core[start] !== 0) continue;
+    left -= unpacked;
+    if (left < 0) return undefined;
     const kernel = unpack(core.subarray(start, start + packed), unpacked);
     const prefix = kernel && prefixInKernel(kernel);
     if (prefix !== undefined) return prefix;
@@ -107,12 +114,15 @@ const OBJ_TYPE_PREFIX = 3;
 /** The magic also occurs in the kernel's code, so what follows it must make a list of objects. */
 function prefixInKernel(kernel: Uint8Array): string | undefined {
   const view = viewOf(kernel);
+  let left = MAX_OBJECTS;
   for (let at = 0; at + grub_module_info32.$size <= kernel.length; at += 4) {
     if (grub_module_info32.magic(view, at) !== MODULE_MAGIC) continue;
     const end = at + grub_module_info32.size(view, at);
     let object = at + grub_module_info32.offset(view, at);
     if (end > kernel.length) continue;
     while (object + grub_module_header.$size <= end) {
+      left -= 1;
+      if (left < 0) return undefined;
       const size = grub_module_header.size(view, object);
       if (size < grub_module_header.$size || object + size > end) break;
       if (grub_module_header.type(view, object) === OBJ_TYPE_PREFIX) {

@@ -1,6 +1,7 @@
 import { bufferDevice, encodeText } from "@guestprobe/block";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { identifyBootCode } from "../src/index.js";
+import { CORE, diskWithCore, ENDLESS_CORE } from "./core-image.js";
 
 /** A boot sector with texts at their places; the loaders here have no package in Debian, so what is known of them is written. */
 function sector(pieces: readonly (readonly [at: number, what: string | readonly number[]])[]): Uint8Array {
@@ -105,4 +106,18 @@ test("without 55 AA, and for a sector that is cut short, there is no boot code",
   bytes[510] = 0;
   expect(await identifyBootCode(bufferDevice(bytes))).toBeUndefined();
   expect(await identifyBootCode(bufferDevice(bytes.subarray(0, 511)))).toBeUndefined();
+});
+
+describe("the core image behind a boot sector of GRUB 2", () => {
+  const prefixOf = async (disk: Uint8Array) => (await identifyBootCode(bufferDevice(disk)))?.prefix;
+
+  test("has its prefix behind the modules", async () => {
+    expect(await prefixOf(diskWithCore(CORE.stream, CORE.unpacked))).toBe("(,msdos1)/boot/grub");
+  });
+  test("lists that are each as long as the kernel, one at every twelfth byte, end", async () => {
+    expect(await prefixOf(diskWithCore(ENDLESS_CORE.stream, ENDLESS_CORE.unpacked))).toBeUndefined();
+  });
+  test("zeros, which are a stream at every start, are unpacked a few times at most", async () => {
+    expect(await prefixOf(diskWithCore(new Uint8Array(400_000), 8 << 20))).toBeUndefined();
+  });
 });

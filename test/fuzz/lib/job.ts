@@ -18,7 +18,10 @@ export interface Job {
 
 export type Message =
   | { readonly kind: "turn"; readonly target: string; readonly executions: number; readonly outcomes: number }
-  | { readonly kind: "crash"; readonly case: Case; readonly error: string };
+  /** Told before it is made smaller, which may end the worker. */
+  | { readonly kind: "crash"; readonly case: Case; readonly error: string }
+  /** A case that takes the place of one that was told. */
+  | { readonly kind: "smaller"; readonly case: Case; readonly before: Case };
 
 /** Processor time of this process, milliseconds: what a case costs, whatever else the machine does. */
 export const cpu = (): number => {

@@ -1,17 +1,28 @@
 import { Random } from "../../lib/random.js";
 import { type Case, makeCase, withInput } from "./cases.js";
+import { cpu } from "./job.js";
 import { LoadedSeed, type Target } from "./target.js";
 
 /** Most cases that are kept to be changed further. */
 const MAX_POOL = 400;
 
-/** Runs that making one case smaller may take: long input is cut a byte at a time in the end. */
+/** Longest input that is kept, bytes: what grew by long runs is tried once, and does not make all later cases dear. */
+const MAX_KEPT = 1 << 14;
+
+/** Runs that making one case smaller may take, and processor time, milliseconds: long input is cut byte by byte in the end. */
 const MAX_TRIES = 400;
+const MAX_SHRINKING = 20_000;
 
 /** A case that ended otherwise than in a value or an ImageError. */
 export interface Crash {
   readonly case: Case;
   readonly error: unknown;
+}
+
+/** What was thrown, by its first line; what is no Error by its name and fields. */
+export function describeFailure(error: unknown): string {
+  if (error instanceof Error) return `${error.name}: ${error.message.split("\n", 1)[0]}`;
+  return `${(error as object | undefined)?.constructor?.name ?? typeof error} ${JSON.stringify(error)}`;
 }
 
 /** The run of one target: makes cases, keeps those that led to something new, makes failing ones small. */
@@ -56,13 +67,18 @@ export class Session {
       const signature = [...new Set(happened)].sort().join("\n");
       if (!this.#seen.has(signature)) {
         this.#seen.add(signature);
-        if (this.#pool.length < MAX_POOL) this.#pool.push(one);
-        else this.#pool[this.#random.below(MAX_POOL)] = one;
+        this.#keep(one);
       }
       return undefined;
     } catch (error) {
       return { case: one, error };
     }
+  }
+
+  #keep(one: Case): void {
+    if (one.bytes !== undefined && one.bytes.length > MAX_KEPT) return;
+    if (this.#pool.length < MAX_POOL) this.#pool.push(one);
+    else this.#pool[this.#random.below(MAX_POOL)] = one;
   }
 
   /** The sound seeds themselves: each must end well, or the harness is broken. */
@@ -78,14 +94,25 @@ export class Session {
     return undefined;
   }
 
-  /** A smaller case that fails in the same way. */
-  async minimise({ case: failing, error }: Crash): Promise<Case> {
+  /**
+   * A smaller case that fails in the same way.
+   *
+   * @param attempt Runs a candidate, where whoever watches sees it: one that hangs must not do so unseen.
+   */
+  async minimise(
+    { case: failing, error }: Crash,
+    attempt: (candidate: Case) => Promise<Crash | undefined> = (candidate) => this.run(candidate),
+  ): Promise<Case> {
     let left = MAX_TRIES;
+    const started = cpu();
     const same = async (candidate: Case): Promise<boolean> => {
       left -= 1;
-      if (left < 0) return false;
-      const crash = await this.run(candidate);
-      return crash !== undefined && String(crash.error) === String(error);
+      if (left < 0 || cpu() - started > MAX_SHRINKING) {
+        left = 0;
+        return false;
+      }
+      const crash = await attempt(candidate);
+      return crash !== undefined && describeFailure(crash.error) === describeFailure(error);
     };
     let best = failing;
     if (best.edits !== undefined) {

@@ -5,6 +5,8 @@ import type { Anatomy, Dissect } from "./spots.js";
 export interface Seed {
   readonly name: string;
   readonly bytes: Uint8Array;
+  /** Where the seeds of a target are of different kinds; else the target's own. */
+  readonly dissect?: Dissect;
 }
 
 /** What is made of one input. Throws what is no ImageError; never writes to `data`. */
@@ -55,7 +57,7 @@ export class LoadedSeed {
   constructor(seed: Seed, dissect: Dissect | undefined) {
     this.name = seed.name;
     this.bytes = seed.bytes;
-    this.#dissect = dissect;
+    this.#dissect = seed.dissect ?? dissect;
   }
 
   /** Undefined for text and streams. */

@@ -3,6 +3,7 @@ import { listDisk } from "@guestprobe/grub";
 import { openImage } from "@guestprobe/image";
 import { readPartitions } from "@guestprobe/partition";
 import { putGpt, putMbr } from "../../../packages/partition/test/build.js";
+import { putAcorn, putAmiga, putApple, putBsd, putDragonFly, putPlan9, putSunPc } from "../../lib/disk-labels.js";
 import { fixtures } from "../../lib/fixtures.js";
 import { filled } from "../../lib/image-builder/bytes.js";
 import { buildQcow2, type Cluster } from "../../lib/image-builder/qcow2.js";
@@ -92,14 +93,78 @@ function tables(): readonly Seed[] {
   ];
 }
 
+const ONE = [
+  { slot: 1, start: 96, sectors: 32 },
+  { slot: 2, start: 160, sectors: 32 },
+];
+
+/** Tables of other machines, alone and inside a partition of the MBR that is theirs by its type. */
+function labels(): readonly Seed[] {
+  const disk = (name: string, write: (bytes: Uint8Array, view: DataView) => void): Seed => {
+    const bytes = new Uint8Array(SECTORS * 512);
+    write(bytes, new DataView(bytes.buffer));
+    return { name, bytes };
+  };
+  const inside = (name: string, type: number, put: (bytes: Uint8Array, parts: typeof ONE, at: number) => void): Seed =>
+    disk(`${name} in a partition`, (bytes) => {
+      putMbr(bytes, [{ type, start: 32, sectors: 256 }]);
+      put(bytes, ONE, 32);
+    });
+  return [
+    disk("BSD", (bytes) => putBsd(bytes, ONE)),
+    inside("BSD", 0xa5, (bytes, parts, sector) => putBsd(bytes, parts, { sector, whole: sector })),
+    disk("Apple", (bytes) => putApple(bytes, ONE)),
+    disk("DragonFly", (bytes) => putDragonFly(bytes, ONE)),
+    inside("DragonFly", 0x6c, putDragonFly),
+    disk("Sun on PCs", (bytes) => putSunPc(bytes, ONE)),
+    inside("Sun on PCs", 0xbf, putSunPc),
+    inside("Minix", 0x81, (bytes, parts, lba) => putMbr(bytes, parts, { lba })),
+    disk("Plan 9", (bytes) => putPlan9(bytes, ONE)),
+    inside("Plan 9", 0x39, putPlan9),
+    disk("Acorn", (bytes) => putAcorn(bytes, ONE, 1)),
+    disk("Amiga", (bytes) => putAmiga(bytes, ONE)),
+    disk("Sun", (_, view) => {
+      view.setUint16(0x1b4, 2);
+      view.setUint16(0x1b6, 8);
+      view.setUint16(0x1fc, 0xdabe);
+      for (const [index, { start, sectors }] of ONE.entries()) {
+        view.setUint8(0x8e + index * 4 + 1, 0x83);
+        view.setUint32(0x1bc + index * 8, start / 16);
+        view.setUint32(0x1bc + index * 8 + 4, sectors);
+      }
+      let sum = 0;
+      for (let at = 0; at < 510; at += 2) sum ^= view.getUint16(at);
+      view.setUint16(510, sum);
+    }),
+    disk("SGI", (_, view) => {
+      view.setUint32(0, 0x0be5a941);
+      for (const [index, { start, sectors }] of ONE.entries()) {
+        view.setUint32(0x138 + index * 12, sectors);
+        view.setUint32(0x138 + index * 12 + 4, start);
+        view.setUint32(0x138 + index * 12 + 8, 3);
+      }
+      let sum = 0;
+      for (let at = 0; at < 512; at += 4) sum = (sum + view.getUint32(at)) >>> 0;
+      view.setUint32(0x1f8, -sum >>> 0);
+    }),
+  ];
+}
+
 const partitions: Target = {
   name: "partition",
   dissect: dissectPartitions,
-  seeds: () => [...fixtures("partition").map(({ name, image }) => ({ name, bytes: image() })), ...tables()],
-  async exercise(data) {
+  seeds: () => [
+    ...fixtures("partition").map(({ name, image }) => ({ name, bytes: image() })),
+    ...tables(),
+    ...labels(),
+  ],
+  async exercise(data, variant) {
     const happened = new Happened();
+    const log = new FindingLog();
     const device = bufferDevice(data);
-    const read = await happened.attempt(() => readPartitions(device));
+    const nested = variant % 2 === 0 ? ({ nested: "any" } as const) : {};
+    const read = await happened.attempt(() => readPartitions(device, { ...nested, report: log.report }));
+    happened.note(...(read?.tables ?? []).map(({ kind }) => kind));
     for (const partition of read?.partitions ?? []) {
       if (!Number.isSafeInteger(partition.start + partition.length)) throw new Error("a partition past 2^53");
       const end = partition.device === undefined ? 0 : partition.start + partition.device.size;

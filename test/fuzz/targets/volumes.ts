@@ -1,7 +1,9 @@
 import { bufferDevice, cachedDevice, FindingLog, isImageError } from "@guestprobe/block";
 import { btrfs } from "@guestprobe/btrfs";
 import { ext } from "@guestprobe/ext";
+import { fat } from "@guestprobe/fat";
 import { DEFAULT_GRUB_VERSION, GATES, probeDriver } from "@guestprobe/grub";
+import { isIso9660, iso9660 } from "@guestprobe/iso9660";
 import { squashfs } from "@guestprobe/squashfs";
 import type { FileSystemFormat, OpenOptions } from "@guestprobe/vfs";
 import { xfs } from "@guestprobe/xfs";
@@ -9,6 +11,8 @@ import { drain } from "../../lib/drain.js";
 import { fixtures } from "../../lib/fixtures.js";
 import { dissectBtrfs } from "../formats/btrfs.js";
 import { dissectExt } from "../formats/ext.js";
+import { dissectFat } from "../formats/fat.js";
+import { dissectIso9660 } from "../formats/iso9660.js";
 import { dissectSquashfs } from "../formats/squashfs.js";
 import { dissectXfs } from "../formats/xfs.js";
 import type { Dissect } from "../lib/spots.js";
@@ -54,6 +58,7 @@ function volume(format: FileSystemFormat, dissect: Dissect, folders: readonly st
           sound > 0 ? "sound" : "nothing sound",
           ...errors.map(({ code, message }) => `${code} ${shape(message)}`),
         );
+        if (isIso9660(fs)) happened.push(`${(await fs.bootEntries()).length} entries`);
       } catch (error) {
         if (!isImageError(error)) throw error;
         happened.push(`open: ${error.code} ${shape(error.message)}`);
@@ -78,4 +83,6 @@ export const VOLUME_TARGETS: readonly Target[] = [
   volume(xfs, dissectXfs, ["xfs"]),
   volume(btrfs, dissectBtrfs, ["btrfs"]),
   volume(squashfs, dissectSquashfs, ["squashfs"]),
+  volume(fat, dissectFat, ["fat"]),
+  volume(iso9660, dissectIso9660, ["iso9660"]),
 ];

@@ -1,4 +1,4 @@
-import type { Finding } from "@guestprobe/block";
+import { type Finding, type ImageError, isImageError } from "@guestprobe/block";
 import { bootVerdict, Kernels, type Verdict } from "@guestprobe/boot";
 import type { DialectName } from "@guestprobe/grub/script";
 import { bootView } from "../boot-view.js";
@@ -13,6 +13,19 @@ import { readXlGuest } from "../xl.js";
 import { hostsOf } from "./boot-hosts.js";
 
 export const lint: Run = async (context, words, options) => {
+  const { out } = context;
+  try {
+    return await lintGuest(context, words, options);
+  } catch (error) {
+    // Whoever reads SARIF gets a document in any case, and in it why there is nothing else.
+    if (isImageError(error) && options.sarif === true && !out.options.json) {
+      out.json(sarif([...out.log.findings], undefined, error));
+    }
+    throw error;
+  }
+};
+
+const lintGuest: Run = async (context, words, options) => {
   const { out } = context;
   const guest = await context.open(words, options);
   for (const volume of guest.volumes) await guest.fileSystem(volume);
@@ -57,11 +70,15 @@ function unique(findings: readonly Finding[]): Finding[] {
   return kept.toSorted((a, b) => RANK[a.severity] - RANK[b.severity]);
 }
 
-/** The findings as SARIF 2.1.0 (OASIS), for tools that show such lists. */
-function sarif(findings: readonly Finding[], guest: Guest): Record<string, unknown> {
+/**
+ * The findings as SARIF 2.1.0 (OASIS), for tools that show such lists.
+ *
+ * @param ended What ended the run before its end.
+ */
+function sarif(findings: readonly Finding[], guest: Guest | undefined, ended?: ImageError): Record<string, unknown> {
   const codes = [...new Set(findings.map(({ code }) => code))];
   const imageOf = (device: string | undefined): string | undefined =>
-    guest.disks.find(({ name }) => device === name || device?.startsWith(`${name},`))?.image;
+    guest?.disks.find(({ name }) => device === name || device?.startsWith(`${name},`))?.image;
   return {
     $schema: "https://json.schemastore.org/sarif-2.1.0.json",
     version: "2.1.0",
@@ -78,6 +95,16 @@ function sarif(findings: readonly Finding[], guest: Guest): Record<string, unkno
             })),
           },
         },
+        ...(ended === undefined
+          ? {}
+          : {
+              invocations: [
+                {
+                  executionSuccessful: false,
+                  toolExecutionNotifications: [{ level: "error", message: { text: escapeGuestText(ended.message) } }],
+                },
+              ],
+            }),
         results: findings.map(({ code, severity, message, device, path, line, offset }) => {
           const inside = `${device === undefined ? "" : `(${device})`}${path === undefined ? "" : escapeGuestText(path)}`;
           const place = `${inside}${line === undefined || inside === "" ? "" : `:${line}`}`;

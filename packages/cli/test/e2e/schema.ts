@@ -16,3 +16,81 @@ export function checkDocument(text: string): Record<string, unknown> {
   if (Object.keys(document)[0] !== "schema") throw new Error("the schema is not named at the top");
   return document;
 }
+
+/**
+ * What SARIF 2.1.0 (OASIS) asks of the objects that are written here: sarifLog 3.13, run 3.14, tool 3.18, toolComponent 3.19,
+ * result 3.27, location 3.28, physicalLocation 3.29, region 3.30, logicalLocation 3.33, reportingDescriptor 3.49,
+ * invocation 3.20, notification 3.58.
+ */
+const closed = (required: readonly string[], properties: object) => ({
+  type: "object",
+  additionalProperties: false,
+  required,
+  properties,
+});
+const string = { type: "string", minLength: 1 };
+const index = { type: "integer", minimum: 0 };
+const message = closed(["text"], { text: string });
+const SARIF = closed(["version", "runs"], {
+  $schema: string,
+  version: { const: "2.1.0" },
+  runs: {
+    type: "array",
+    items: closed(["tool"], {
+      invocations: {
+        type: "array",
+        items: closed(["executionSuccessful"], {
+          executionSuccessful: { type: "boolean" },
+          toolExecutionNotifications: {
+            type: "array",
+            items: closed(["message"], { level: { enum: ["none", "note", "warning", "error"] }, message }),
+          },
+        }),
+      },
+      tool: closed(["driver"], {
+        driver: closed(["name"], {
+          name: string,
+          version: string,
+          rules: {
+            type: "array",
+            uniqueItems: true,
+            items: closed(["id"], { id: string, shortDescription: message, fullDescription: message }),
+          },
+        }),
+      }),
+      results: {
+        type: "array",
+        items: closed(["message"], {
+          ruleId: string,
+          ruleIndex: index,
+          level: { enum: ["none", "note", "warning", "error"] },
+          message,
+          locations: {
+            type: "array",
+            items: closed([], {
+              physicalLocation: closed(["artifactLocation"], {
+                artifactLocation: closed(["uri"], {
+                  uri: { type: "string", pattern: "^[A-Za-z0-9._~!$&'()*+,;=:@%/-]+$" },
+                }),
+                region: closed(["byteOffset"], { byteOffset: index }),
+              }),
+              logicalLocations: {
+                type: "array",
+                items: closed(["fullyQualifiedName"], { fullyQualifiedName: string }),
+              },
+            }),
+          },
+        }),
+      },
+    }),
+  },
+});
+
+const fitsSarif = new Ajv2020({ strict: true, strictRequired: false, allErrors: true }).compile(SARIF);
+
+/** Parses a SARIF document and holds it against the standard. Throws with what does not fit. */
+export function checkSarif(text: string): Record<string, unknown> {
+  const document = JSON.parse(text) as Record<string, unknown>;
+  if (!fitsSarif(document)) throw new Error(`SARIF: ${ajv.errorsText(fitsSarif.errors, { separator: "\n" })}`);
+  return document;
+}

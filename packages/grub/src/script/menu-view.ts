@@ -59,11 +59,18 @@ async function openSubmenu<T>(
   entry: Entry,
   use: (copy: Machine, entries: readonly Entry[]) => Promise<T>,
 ): Promise<T | undefined> {
-  const copy = machine.fork({
-    showMenu: async () => {
-      throw new Halt("menu");
-    },
-  });
+  let copy: Machine;
+  try {
+    copy = machine.fork({
+      showMenu: async () => {
+        throw new Halt("menu");
+      },
+    });
+  } catch (reason) {
+    // A copy has its price, too, and the script may have spent all there was.
+    if (reason instanceof LimitReached) return undefined;
+    throw reason;
+  }
   try {
     await enterEntry(copy, entry, true);
   } catch (reason) {

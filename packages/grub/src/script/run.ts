@@ -98,7 +98,17 @@ const FEATURES = [
 /** Variables that GRUB's date module keeps. */
 const CLOCK = ["YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND", "WEEKDAY"];
 
+const commandSets = new Map<string, ReadonlyMap<string, CommandSpec>>();
+
+/** The commands that a GRUB has; made once, for a guest's scripts are run by every host that is asked about. */
 function commandsFor(platform: Platform, blscfg: boolean): ReadonlyMap<string, CommandSpec> {
+  const key = `${platform} ${blscfg}`;
+  const set = commandSets.get(key) ?? makeCommands(platform, blscfg);
+  commandSets.set(key, set);
+  return set;
+}
+
+function makeCommands(platform: Platform, blscfg: boolean): ReadonlyMap<string, CommandSpec> {
   const all = new Map<string, CommandSpec>(
     Object.entries({
       ...INERT_COMMANDS,
@@ -230,10 +240,11 @@ async function boot(
   edit?: Edit,
 ): Promise<BootResult> {
   const walk: Walk = { path: [], title: "", locked: false };
-  const copy = machine.fork({ showMenu: autoBoot(walk, edit) });
-  copy.menus = copy.menus.map((menu) => menu?.slice());
-  const { environment } = copy;
+  let copy: Machine | undefined;
   const ending = await toTheEnd(async () => {
+    copy = machine.fork({ showMenu: autoBoot(walk, edit) });
+    copy.menus = copy.menus.map((menu) => menu?.slice());
+    const { environment } = copy;
     if (typeof choice === "string") environment.set("default", choice);
     else if (choice !== undefined) environment.set("default", choice.join(">"));
     // A choice is made by hand: the timeout does not matter, and neither do the fallbacks.
@@ -245,8 +256,8 @@ async function boot(
   });
   return {
     ...ending,
-    plan: describePlan(copy, walk),
-    transcript: copy.transcript,
-    doubts: copy.doubts,
+    plan: describePlan(copy ?? machine, walk),
+    transcript: copy?.transcript ?? [],
+    doubts: copy?.doubts ?? [],
   };
 }

@@ -46,6 +46,8 @@ const MAX_DEPTH = 16;
 const MAX_MENUS = 64;
 const MAX_FILES = 200;
 const MAX_LINES = 1_000_000;
+/** Bytes of all files: one that includes itself counts each time. */
+const MAX_BYTES = 1 << 25;
 
 const LOADERS: ReadonlySet<string> = new Set([
   "kernel",
@@ -109,6 +111,7 @@ class Parser {
   /** Submenus that were begun past the bound. */
   #tooDeep = 0;
   #files = 0;
+  #bytes = 0;
   #lines = 0;
 
   constructor(reader: SyslinuxReader | undefined) {
@@ -124,6 +127,7 @@ class Parser {
   }
 
   async file(file: string, bytes: Uint8Array, depth: number): Promise<void> {
+    this.#bytes += bytes.length;
     for (const line of sourceFromFile(file, bytes).lines) {
       this.#lines += 1;
       if (this.#lines > MAX_LINES) return;
@@ -205,8 +209,8 @@ class Parser {
 
   async #include(path: string, at: Position, depth: number): Promise<void> {
     this.#files += 1;
-    if (depth >= MAX_DEPTH || this.#files > MAX_FILES) {
-      this.#problem(`${path} is included too deep or after too many files`, at);
+    if (depth >= MAX_DEPTH || this.#files > MAX_FILES || this.#bytes > MAX_BYTES) {
+      this.#problem(`${path} is included too deep or after too much else`, at);
       return;
     }
     const bytes = await this.#reader?.read(path);

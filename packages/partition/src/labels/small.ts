@@ -83,8 +83,8 @@ function amigaEntry(view: DataView, number: number, offset: number): LabelEntry 
   const tag = [24, 16, 8].map((shift) => String.fromCharCode((dosType >>> shift) & 0xff)).join("");
   return {
     number,
-    start: Math.min(low * cylinder, Number.MAX_SAFE_INTEGER),
-    length: Math.min(Math.max(0, high - low + 1) * cylinder, Number.MAX_SAFE_INTEGER),
+    start: low * cylinder,
+    length: Math.max(0, high - low + 1) * cylinder,
     type: {
       id: `0x${dosType.toString(16).padStart(8, "0")}`,
       name: `${tag.replace(/[^ -~]/g, "?")}\\${dosType & 0xff}`,

@@ -40,8 +40,10 @@ export interface BuiltVolume {
 
 /** Volumes in volumes: a thin volume on a RAID with integrity, behind a cache, is six. */
 const MAX_DEPTH = 16;
-/** A RAID of 253 images of linear volumes has 253. */
+/** A RAID of 253 images with metadata has a thousand. */
 const MAX_COST = 4096;
+/** All volumes of a group together; 4,096 thin volumes on a RAID of ten images have 330,000. */
+const MAX_GROUP_COST = 1 << 19;
 
 /**
  * Makes devices of the logical volumes of one group. Each is made once; none is read.
@@ -54,6 +56,7 @@ export class LvmMapper {
   readonly #report: (lv: string) => Report;
   readonly #built = new Map<string, BuiltVolume | ImageError>();
   readonly #open = new Set<string>();
+  #cost = 0;
   readonly #pools = new Map<string, (signal?: AbortSignal) => Promise<ThinPool>>();
   /** The snapshot that is being written back, by its origin. */
   readonly #merging = new Map<string, Extract<Segment, { kind: "snapshot" }>>();
@@ -86,6 +89,8 @@ export class LvmMapper {
       const made = this.#make(name);
       const built = { ...made, depth: made.depth + 1 };
       if (built.depth > MAX_DEPTH) throw tooDeep();
+      if (this.#cost + built.cost > MAX_GROUP_COST) throw corrupt("the volumes of the group could take too many reads");
+      this.#cost += built.cost;
       this.#built.set(name, built);
       return built;
     } catch (error) {
@@ -135,7 +140,7 @@ export class LvmMapper {
         const areas = lv.status.includes("PVMOVE") ? segment.areas.slice(0, 1) : segment.areas;
         const legs = areas.map((area) => this.#area(area, segment.extentCount));
         const members = legs.map((leg) => (leg.members.size === 0 ? undefined : leg.device));
-        const merged = merge(raidDevice(raid1Map(legs.length, size), members), legs);
+        const merged = merge(raidDevice(raid1Map(legs.length, size), members), legs, "any");
         const lost = areas.filter((_, index) => members[index] === undefined).map(({ name }) => name);
         if (lost.length === legs.length) return merged;
         if (lost.length > 0) {
@@ -187,7 +192,7 @@ export class LvmMapper {
         metadata: sums?.members.size === 0 ? undefined : sums?.device,
       };
     });
-    const merged = merge(raidSegmentDevice(segment, size, images, this.#report(lv.name)), parts);
+    const merged = merge(raidSegmentDevice(segment, size, images, this.#report(lv.name)), parts, "any");
     const isReadable = raidMapOf(segment, size).isReadable(images.map((image) => image.data !== undefined));
     return isReadable ? complete(merged) : merged;
   }
@@ -267,10 +272,10 @@ function leaf(device: BlockDevice): BuiltVolume {
 }
 
 /**
- * @param reads Whether a byte is on one of the parts, or may be asked of all.
+ * @param reads Whether a byte is on one of the parts, is made of all, or is looked for on any after a first try failed.
  * @throws ImageError `corrupt` when one read could take too many below.
  */
-function merge(device: BlockDevice, parts: readonly BuiltVolume[], reads: "one" | "all" = "all"): BuiltVolume {
+function merge(device: BlockDevice, parts: readonly BuiltVolume[], reads: "one" | "all" | "any" = "all"): BuiltVolume {
   const members = new Set<string>();
   const missing = new Set<string>();
   let cost = 0;
@@ -281,6 +286,7 @@ function merge(device: BlockDevice, parts: readonly BuiltVolume[], reads: "one" 
     depth = Math.max(depth, part.depth);
     cost = reads === "one" ? Math.max(cost, part.cost) : cost + part.cost;
   }
+  if (reads === "any") cost *= 2;
   if (cost > MAX_COST) throw corrupt(`one read could take ${cost} below it`);
   return { device, members, missing, cost, depth };
 }

@@ -47,8 +47,11 @@ export function raidDevice(map: RaidMap, members: RaidMembers): BlockDevice {
         return await mapped.read(offset, length, signal);
       } catch (error) {
         if (!isImageError(error) || error.code === "aborted" || error.code === "limit") throw error;
-        // A member that is there could not be read: look for other ways, piece by piece.
         checkRange(map.size, offset, length);
+        // Stripes alone have no other way: trying again would double the work at each level of volumes on volumes.
+        const { copies, row } = map.pieceAt(offset, length);
+        if (copies.length < 2 && row === undefined) throw error;
+        // A member that is there could not be read: look for other ways, piece by piece.
         const target = allocate(length);
         for (let at = 0; at < length; ) {
           const piece = map.pieceAt(offset + at, length - at);

@@ -2,25 +2,8 @@ import { bufferDevice } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import { describe, expect, test } from "vitest";
 import { decodeArea, decodeSnapshotHeader, snapshotDevice } from "../../src/snapshot/device.js";
+import { CHUNK, store } from "./build.js";
 
-const CHUNK = 512;
-
-function store(pairs: readonly (readonly [number, number])[], chunks = 80): Uint8Array {
-  const data = new Uint8Array(chunks * CHUNK);
-  const view = viewOf(data);
-  data.set(new TextEncoder().encode("SnAp"));
-  view.setUint32(4, 1, true);
-  view.setUint32(8, 1, true);
-  view.setUint32(12, CHUNK / 512, true);
-  for (const [index, [from, to]] of pairs.entries()) {
-    // Areas of 32 exceptions, each with the 32 chunks that they lead to behind it.
-    const at = (1 + Math.floor(index / 32) * 33) * CHUNK + (index % 32) * 16;
-    view.setBigUint64(at, BigInt(from), true);
-    view.setBigUint64(at + 8, BigInt(to), true);
-    if (to < chunks) data.fill(100 + from, to * CHUNK, (to + 1) * CHUNK);
-  }
-  return data;
-}
 const origin = bufferDevice(new Uint8Array(100 * CHUNK).fill(1));
 
 describe("header", () => {

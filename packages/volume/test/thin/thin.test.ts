@@ -1,55 +1,9 @@
-import { bufferDevice, crc32cRaw, isImageError } from "@guestprobe/block";
-import { viewOf } from "@guestprobe/block/struct";
+import { bufferDevice, isImageError } from "@guestprobe/block";
 import { describe, expect, test } from "vitest";
 import { decodeNode, findLeaf, nodeReader } from "../../src/thin/btree.js";
 import { decodeThinSuperblock, openThinPool, thinDevice } from "../../src/thin/device.js";
 import { INTERNAL_NODE, LEAF_NODE } from "../../src/thin/layout.js";
-
-const BLOCK = 4096;
-const CHUNK = 64 << 10;
-
-function seal(data: Uint8Array, xor: number): Uint8Array {
-  viewOf(data).setUint32(0, (crc32cRaw(data.subarray(4), 0xffff_ffff) ^ xor) >>> 0, true);
-  return data;
-}
-function superblock(edit: (view: DataView) => void = () => {}): Uint8Array {
-  const data = new Uint8Array(BLOCK);
-  const view = viewOf(data);
-  view.setBigUint64(32, 27022010n, true);
-  view.setUint32(40, 2, true);
-  view.setBigUint64(320, 1n, true);
-  view.setUint32(336, CHUNK / 512, true);
-  view.setUint32(340, 8, true);
-  edit(view);
-  return seal(data, 160774);
-}
-function node(
-  block: number,
-  flags: number,
-  entries: readonly (readonly [number, bigint])[],
-  edit: (view: DataView) => void = () => {},
-): Uint8Array {
-  const data = new Uint8Array(BLOCK);
-  const view = viewOf(data);
-  view.setUint32(4, flags, true);
-  view.setBigUint64(8, BigInt(block), true);
-  view.setUint32(16, entries.length, true);
-  view.setUint32(20, 252, true);
-  view.setUint32(24, 8, true);
-  for (const [index, [key, value]] of entries.entries()) {
-    view.setBigUint64(32 + index * 8, BigInt(key), true);
-    view.setBigUint64(32 + 252 * 8 + index * 8, value, true);
-  }
-  edit(view);
-  return seal(data, 121107);
-}
-const metadata = (...blocks: Uint8Array[]) => {
-  const data = new Uint8Array(blocks.length * BLOCK);
-  for (const [index, block] of blocks.entries()) data.set(block, index * BLOCK);
-  return bufferDevice(data);
-};
-/** A mapping to a data block; the low bits are a time. */
-const to = (block: number): bigint => (BigInt(block) << 24n) | 0xabcdefn;
+import { CHUNK, metadata, node, superblock, to } from "./build.js";
 
 /** Four data blocks, of 1s, 2s, 3s and 4s. */
 const data = bufferDevice(Uint8Array.from({ length: 4 * CHUNK }, (_, at) => Math.floor(at / CHUNK) + 1));
@@ -100,12 +54,14 @@ describe("node", () => {
   });
 
   test("an inner node that leads to itself ends", async () => {
-    const reader = nodeReader(metadata(superblock(), node(1, INTERNAL_NODE, [[0, 1n]])));
+    const reader = nodeReader(bufferDevice(metadata(superblock(), node(1, INTERNAL_NODE, [[0, 1n]]))));
     await expect(findLeaf(reader, 1, 5)).rejects.toThrow(/more than 16 levels/);
   });
 
   test("a child past the end", async () => {
-    const reader = nodeReader(metadata(superblock(), node(1, INTERNAL_NODE, [[0, 0x1f_ffff_ffff_ffffn]])));
+    const reader = nodeReader(
+      bufferDevice(metadata(superblock(), node(1, INTERNAL_NODE, [[0, 0x1f_ffff_ffff_ffffn]]))),
+    );
     await expect(findLeaf(reader, 1, 5)).rejects.toSatisfy((error) => isImageError(error, "past-end"));
   });
 });
@@ -131,7 +87,7 @@ describe("volume", () => {
       node(5, LEAF_NODE, [[6, to(3)]]),
     );
   const open = (id: number, origin?: Uint8Array) => {
-    const device = pool();
+    const device = bufferDevice(pool());
     return thinDevice(8 * CHUNK, id, (signal) => openThinPool(device, data, signal), origin && bufferDevice(origin));
   };
   const bytes = async (device: ReturnType<typeof open>, ...chunks: number[]) =>
