@@ -2,7 +2,7 @@
  * Measures guestprobe beside its peers, in turn, with warm caches: `npm run bench`. Needs root for loop mounts, and as
  * many of the peers as are to be compared; those that are missing show as "cannot".
  *
- *   --only NAME     tasks whose name begins so: probe, list, list-xfs, read, manifest, growth, codecs; may be given again
+ *   --only NAME     tasks whose name begins so: probe, list, list-xfs, read, manifest, memory, growth, codecs; may be given again
  *   --runs N        rounds that count; default 5
  *   --json FILE     the results as JSON
  *   --images DIR    where images are kept between runs; default .cache/bench
@@ -16,6 +16,7 @@ import { parseArgs } from "node:util";
 import { growth, growthPlot } from "./lib/growth.mjs";
 import { Images } from "./lib/images.mjs";
 import { inTurn } from "./lib/measure.mjs";
+import { memory } from "./lib/memory.mjs";
 import { judge, taskText } from "./lib/report.mjs";
 import { forEachTask } from "./lib/tasks.mjs";
 
@@ -42,10 +43,16 @@ await forEachTask(images, options, wanted, async ({ contenders, counts, ...task 
   console.log(taskText(done));
 });
 if (wanted("codecs")) await (await import("./codecs.mjs")).benchCodecs();
+let peaks;
+if (wanted("memory")) {
+  peaks = await memory(images);
+  console.table(peaks);
+}
 let grown;
 if (wanted("growth")) {
   grown = await growth(images, runs);
   console.table(grown);
   if (options.svg !== undefined) writeFileSync(options.svg, growthPlot(grown));
 }
-if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ tasks, grown }, undefined, 2)}\n`);
+if (options.json !== undefined)
+  writeFileSync(options.json, `${JSON.stringify({ tasks, peaks, grown }, undefined, 2)}\n`);

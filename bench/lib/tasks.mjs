@@ -1,6 +1,7 @@
 /** What is measured: each task with our way, those of the peers, and the ratios that are wanted. */
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { listByExt2fs, readByExt2fs } from "./ext2fs.mjs";
 import { MOUNTED, SQUASHED, withMount } from "./images.mjs";
 import { timeCommand, timeWork } from "./measure.mjs";
 import { list, probe, read, readHost } from "./ours.mjs";
@@ -12,6 +13,12 @@ const command =
     timeCommand(words);
 const guestprobe = (...words) => command(process.execPath, main, ...words);
 const shell = (script, ...words) => command("sh", "-c", script, "sh", ...words);
+/** Mounts, reads, and takes the mount away again. */
+const throughFuse = (program, image) =>
+  shell(
+    `d=$(mktemp -d); ${program} "$1" "$d" && cat "$d/large" >/dev/null; s=$?; umount "$d"; rmdir "$d"; exit $s`,
+    image,
+  );
 const BOOT = ["boot/xen", "xen"].flatMap((dir) => [`/${dir}/pvboot-x86_64.elf`, `/${dir}/pvboot-i386.elf`]);
 const CONFIG = ["boot/grub", "grub"].flatMap((dir) => [`/${dir}/grub.cfg`, `/${dir}/menu.lst`]);
 const EIGHT = [...BOOT, ...CONFIG];
@@ -76,6 +83,7 @@ function listTask(images, kind, mount) {
     contenders: {
       "guestprobe, warm": () => timeWork(() => list(image)),
       "guestprobe find, process": guestprobe("find", "-0", image, "/"),
+      ...(kind === "ext4" ? { "npm ext2fs": () => timeWork(() => listByExt2fs(image)) } : {}),
       ...peers({
         "find, kernel mount": isMounted
           ? ["find", command("find", mount, "-printf", "%s %m %p\\n")]
@@ -107,8 +115,12 @@ async function readTask(images, kind, mount) {
       "guestprobe, warm": () => timeWork(() => read(image, "/large")),
       ...(mount === undefined ? {} : { "Node, kernel mount": () => timeWork(() => readHost(`${mount}/large`)) }),
       "guestprobe cat, process": guestprobe("cat", image, "/large"),
+      ...(kind === "ext4" ? { "npm ext2fs": () => timeWork(() => readByExt2fs(image, "/large")) } : {}),
       ...peers({
         "7z e": ["7z", shell('7z e -so "$1" large', image)],
+        ...(kind.startsWith("squashfs")
+          ? { squashfuse: ["squashfuse", throughFuse("squashfuse", image)] }
+          : { "grub-mount": ["grub-mount", throughFuse("grub-mount", image)] }),
         ...(kind === "ext4"
           ? {
               "debugfs cat": ["debugfs", command("debugfs", "-R", "cat /large", image)],

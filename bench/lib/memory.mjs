@@ -1,0 +1,50 @@
+/** The most memory that commands take, each in a process of its own. */
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const measured = fileURLToPath(new URL("../../test/lib/measured-cli.mjs", import.meta.url));
+const MIB = 1 << 20;
+
+/** Most MiB of resident memory; with worker threads, which decompress, each of them has its own heap. */
+const LIMIT = 150;
+const LIMIT_THREADED = 400;
+
+/** Runs each command once: what it took, beside what it may take. */
+export async function memory(images) {
+  const search = (image) => ["search", image];
+  const cases = [
+    ["search, three volumes", search(images.threeVolumes()), LIMIT],
+    ["search, 1 GiB", search(images.grown(1, 1_000)), LIMIT],
+    ["search, sparse 1 TiB", search(images.grown(1024, 1_000)), LIMIT],
+    ["manifest, sparse 1 TiB", ["manifest", images.grown(1024, 1_000)], LIMIT],
+    ["find, 70,000 entries", ["find", "-0", images.volume("ext4"), "/"], LIMIT],
+    ["ls -lR, 70,000 entries", ["ls", "-lR", images.volume("ext4"), "/"], LIMIT],
+    ["manifest, 20,000 files", ["manifest", images.volume("ext4"), "/small"], LIMIT],
+    ["cat, 256 MiB", ["cat", images.volume("ext4"), "/large"], LIMIT],
+    ["cat, 256 MiB of btrfs zstd", ["cat", images.volume("btrfs-zstd"), "/large"], LIMIT_THREADED],
+    ["cat, 256 MiB of squashfs gzip", ["cat", images.volume("squashfs-gzip"), "/large"], LIMIT_THREADED],
+    ["cat, 256 MiB of squashfs xz", ["cat", images.volume("squashfs-xz"), "/large"], LIMIT_THREADED],
+  ];
+  const rows = [];
+  for (const [what, words, limit] of cases) {
+    const mib = Math.ceil((await peakOf(words)) / MIB);
+    rows.push({ what, mib, limit, met: mib < limit });
+  }
+  return rows;
+}
+
+/** Bytes. */
+function peakOf(words) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [measured, ...words], { stdio: ["ignore", "ignore", "inherit", "pipe"] });
+    let text = "";
+    child.stdio[3].on("data", (data) => {
+      text += data;
+    });
+    child.on("error", reject);
+    child.on("close", (code) => {
+      if (code === 0) resolve(JSON.parse(text).maxRss);
+      else reject(new Error(`guestprobe ${words.join(" ")} ended with ${code}`));
+    });
+  });
+}
