@@ -36,7 +36,10 @@ export async function memory(images) {
 /** Bytes. */
 function peakOf(words) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [measured, ...words], { stdio: ["ignore", "ignore", "inherit", "pipe"] });
+    // By a shell that forks: the peak of a process begins with that of the one it was made from.
+    const child = spawn("sh", ["-c", '"$@"; exit $?', "sh", process.execPath, measured, ...words], {
+      stdio: ["ignore", "ignore", "inherit", "pipe"],
+    });
     let text = "";
     child.stdio[3].on("data", (data) => {
       text += data;

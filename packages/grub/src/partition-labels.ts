@@ -1,3 +1,4 @@
+import { encodeText } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import {
   ACORN_BOOT_AT,
@@ -278,8 +279,12 @@ const amiga: MapModule = async ({ start, read }) => {
   return all(partitions);
 };
 
+const PLAN_START = encodeText("part ");
+
 /** GRUB 2.06, partmap/plan.c: text from sector 1 on, read byte by byte. */
 const plan: MapModule = async ({ start }) => {
+  // Nearly every disk ends here, and text of eight kilobytes is not made for it.
+  if (!PLAN_START.every((byte, at) => start[SECTOR + at] === byte)) return ends("not a plan partition table");
   const text = String.fromCharCode(...start.subarray(SECTOR));
   const partitions: MapPartition[] = [];
   for (let at = 0; ; ) {
