@@ -1,6 +1,6 @@
-import { alignDown, alignUp, allocate, finding, type ImageError } from "@guestprobe/block";
+import { alignDown, alignUp, finding, type ImageError } from "@guestprobe/block";
 import { inlineDecompressor } from "@guestprobe/codec";
-import { type Extent, placeAt } from "@guestprobe/vfs";
+import { type Extent, gatherPieces, type Piece } from "@guestprobe/vfs";
 import type { Context } from "./context.js";
 import { type Decompress, loadDecompressor } from "./decompress.js";
 import {
@@ -88,7 +88,7 @@ export async function readContent(
   into?: Uint8Array,
 ): Promise<Uint8Array> {
   const spare = into?.subarray(0, length);
-  const parts: { readonly at: number; readonly data: Promise<Uint8Array> }[] = [];
+  const parts: Piece[] = [];
   for await (const batch of fileExtents(context, file, offset, offset + length, signal)) {
     for (const extent of batch) {
       const from = Math.max(offset, extent.logical);
@@ -102,16 +102,7 @@ export async function readContent(
       parts.push({ at: from - offset, data });
     }
   }
-  const result = spare ?? allocate(length);
-  let filled = 0;
-  for (const { at, data } of parts) {
-    const bytes = await data;
-    placeAt(result, at, bytes);
-    if (at > filled) spare?.fill(0, filled, at);
-    filled = Math.max(filled, at + bytes.length);
-  }
-  spare?.fill(0, filled);
-  return result;
+  return gatherPieces(parts, length, spare);
 }
 
 async function readExtent(

@@ -32,7 +32,7 @@ export async function readThroughExtents(
   into?: Uint8Array,
 ): Promise<Uint8Array> {
   const spare = into?.subarray(0, length);
-  const pieces: { at: number; data: Promise<Uint8Array> }[] = [];
+  const pieces: Piece[] = [];
   for (const extent of extents) {
     const from = Math.max(offset, extent.logical);
     const to = Math.min(offset + length, extent.logical + extent.length);
@@ -52,6 +52,26 @@ export async function readThroughExtents(
     data.catch(() => {});
     pieces.push({ at, data });
   }
+  return gatherPieces(pieces, length, spare);
+}
+
+/** A part of a range whose bytes are on their way, and where it begins in the range: bytes. */
+export interface Piece {
+  readonly at: number;
+  readonly data: Promise<Uint8Array>;
+}
+
+/**
+ * The bytes of a range from its pieces, in the order in which they were asked for; what lies between them is zeros.
+ *
+ * @param spare Memory of `length` bytes, whatever it holds; pieces may have been read to their places in it.
+ * @throws ImageError what a piece rejects with.
+ */
+export async function gatherPieces(
+  pieces: readonly Piece[],
+  length: number,
+  spare: Uint8Array | undefined,
+): Promise<Uint8Array> {
   const result = spare ?? allocate(length);
   let filled = 0;
   for (const { at, data } of pieces) {

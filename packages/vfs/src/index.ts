@@ -3,6 +3,8 @@ export { type Entry, type EntryParts, textPair, toEntry } from "./entry.js";
 export {
   clampRead,
   filePieces,
+  gatherPieces,
+  type Piece,
   placeAt,
   type ReadFileOptions,
   type ReadStreamOptions,
