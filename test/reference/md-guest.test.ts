@@ -8,6 +8,7 @@ import type { SearchQuery } from "@guestprobe/grub";
 import { readPartitions } from "@guestprobe/partition";
 import { assembleVolumes } from "@guestprobe/volume";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { expectAsBlkidHasIt } from "../lib/blkid.js";
 import { guestprobe } from "../lib/cli.js";
 import { grubEmuSearch } from "../lib/grub-emu.js";
 import { run } from "../lib/kernel-view.mjs";
@@ -69,7 +70,8 @@ beforeAll(async () => {
   for (const [, name, hash] of stdout.matchAll(/^(\S+) ([0-9a-f]{64})/gm)) hashes.set(name!, hash!);
 }, 660_000);
 
-test("the bytes of arrays and of logical volumes on one are those that the kernel read", async () => {
+/** What is made of the disks and their partitions. */
+async function assembled() {
   const members = [];
   for (const { name, file } of disks) {
     const device = bufferDevice(readFileSync(file));
@@ -77,7 +79,20 @@ test("the bytes of arrays and of logical volumes on one are those that the kerne
     members.push({ name, device });
     for (const part of partitions) members.push({ name: `${name},msdos${part.number}`, device: part.device! });
   }
-  const { volumes, unread } = await assembleVolumes(members);
+  return assembleVolumes(members);
+}
+
+test("each disk, member and volume is named as blkid names it", async () => {
+  for (const { file } of disks) await expectAsBlkidHasIt(file);
+  const copy = join(folder, "volume");
+  for (const { device } of (await assembled()).volumes) {
+    writeFileSync(copy, await device.read(0, device.size));
+    await expectAsBlkidHasIt(copy);
+  }
+});
+
+test("the bytes of arrays and of logical volumes on one are those that the kernel read", async () => {
+  const { volumes, unread } = await assembled();
   expect(unread).toEqual([]);
   expect(volumes.map(({ name }) => name).sort()).toEqual([
     "lvm/debian--vg-root",

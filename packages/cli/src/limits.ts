@@ -181,9 +181,9 @@ export class Watch {
     const guarded: BlockDevice = {
       size: device.size,
       sectorSize: device.sectorSize,
-      read: async (offset, length, signal) => {
+      read: async (offset, length, signal, into) => {
         this.#countRead(length);
-        return device.read(offset, length, signal);
+        return device.read(offset, length, signal, into);
       },
     };
     if (device.map !== undefined) {
