@@ -12,7 +12,8 @@ import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, transform } from "esbuild";
+import { build } from "esbuild";
+import { linkParts } from "./link-parts.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const cli = join(root, "packages/cli");
@@ -117,31 +118,8 @@ async function bundleInParts(entry, name) {
     write: false,
     define: { "import.meta.url": "programUrl" },
   });
-  const parts = await Promise.all(
-    outputFiles.map(async ({ path, text }) => {
-      const options = { format: "cjs", platform: "node", target: "node20", minify: true };
-      const { code } = await transform(text, { ...options, supported: { "dynamic-import": false } });
-      return `${JSON.stringify(`./${basename(path)}`)}(module, exports, require) {\n${code}}`;
-    }),
-  );
-  const { exports } = Object.values(metafile.outputs).find(({ entryPoint }) => entryPoint?.endsWith(name));
-  const text = `"use strict";
-const programUrl = require("node:url").pathToFileURL(__filename).href;
-const parts = {\n${parts.join(",\n")}\n};
-const loaded = {};
-function load(name) {
-  if (parts[name] === undefined) return require(name);
-  if (loaded[name] === undefined) {
-    loaded[name] = { exports: {} };
-    parts[name](loaded[name], loaded[name].exports, load);
-  }
-  return loaded[name].exports;
-}
-module.exports = load("./${name}");
-// What an ES module may import of this file by name.
-0 && (module.exports = { ${exports.join(", ")} });
-`;
-  writeFileSync(join(dist, name), text);
+  const parts = new Map(outputFiles.map(({ path, text }) => [`./${basename(path)}`, text]));
+  writeFileSync(join(dist, name), linkParts(parts, `./${name}`));
   return Object.keys(metafile.inputs);
 }
 
