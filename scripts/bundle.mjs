@@ -10,7 +10,7 @@
  */
 import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { linkParts } from "./link-parts.mjs";
@@ -104,22 +104,20 @@ async function bundle(entry, name, options = {}) {
 }
 
 /**
- * The same, in parts: what different verbs and formats need is a function each, which V8 neither compiles nor keeps in
- * its cache until it runs.
+ * The same, in parts: each module is a function, which V8 neither compiles nor keeps in its cache before it runs.
  */
 async function bundleInParts(entry, name) {
-  const { outputFiles, metafile } = await build({
-    ...COMMON,
-    entryPoints: [entry],
-    outdir: dist,
-    format: "esm",
-    splitting: true,
-    metafile: true,
-    write: false,
-    define: { "import.meta.url": "programUrl" },
+  const options = { ...COMMON, outdir: dist, outbase: root, format: "esm", splitting: true, write: false };
+  const { metafile } = await build({ ...options, entryPoints: [entry], minify: false, metafile: true });
+  // As entries they stay apart; what a library is made of stays with who asks for it.
+  const own = Object.keys(metafile.inputs).filter((path) => path.startsWith("packages/"));
+  const { outputFiles } = await build({
+    ...options,
+    entryPoints: [entry, ...own.map((path) => join(root, path))],
+    define: { "import.meta.url": "$program.url" },
   });
-  const parts = new Map(outputFiles.map(({ path, text }) => [`./${basename(path)}`, text]));
-  writeFileSync(join(dist, name), linkParts(parts, `./${name}`));
+  const modules = new Map(outputFiles.map(({ path, text }) => [relative(dist, path).replaceAll("\\", "/"), text]));
+  writeFileSync(join(dist, name), linkParts(modules, relative(root, entry).replaceAll("\\", "/")));
   return Object.keys(metafile.inputs);
 }
 

@@ -1,41 +1,53 @@
 /**
- * Makes one CommonJS file of the parts that esbuild split a program into: each becomes a function that runs when it is
- * asked for.
+ * Makes one CommonJS file of a program's modules, of which nothing runs before it is asked for: each module is a function,
+ * and what it imports is taken from another when it is first used. A name that is used while a module is being defined
+ * (a base class, a table made of another) is taken at once.
  *
- * esbuild's own CommonJS gives every export a getter, and every use of an import goes through it: two thousand getters
- * took more of a start, and more of V8's code cache, than what they led to. Here a part answers its exports as a plain
- * object, and who imports them takes them into constants. For that no part may change what it has exported, and no two
- * may wait for each other: both are checked, and end the build.
+ * esbuild's own CommonJS runs all that is imported, gives every export a getter, and goes through it at every use: that
+ * took more of a start, and more of V8's code cache, than what was called in the end. Here exports are a plain object,
+ * and imports variables. For that no module may change what it has exported, and none may need another to be defined
+ * that needs it: both are checked, and end the build. Nor may a module do more than define, as all packages here say of
+ * themselves ("sideEffects": false).
  */
+import { posix } from "node:path";
 import ts from "typescript";
 
 /**
- * @param parts Name ("./chunk-ABC.js") to text: ES modules as esbuild writes them.
- * @param entry Name of the part that runs first.
- * @returns A CommonJS module with the exports of the entry.
+ * @param modules Path below the program's folder to text: ES modules as esbuild writes them, bundled and split.
+ * @param entry Path of the module that runs first.
+ * @returns A CommonJS module with the exports of the entry. Run as a script it is the function that CommonJS's loader makes
+ *   of a module, so that who loads it needs no second copy of the text with that function around it.
  */
-export function linkParts(parts, entry) {
-  const checker = checkerOf(parts);
-  const linked = new Map([...parts.keys()].map((name) => [name, linkPart(name, parts, checker)]));
-  for (const name of linked.keys()) refuseCycle(name, linked, []);
-  const functions = [...linked].map(([name, { body }]) => `${JSON.stringify(name)}() {\n${body}\n}`);
+export function linkParts(modules, entry) {
+  const checker = checkerOf(modules);
+  const parts = new Map();
+  const add = (path) => {
+    if (parts.has(path)) return parts.get(path).number;
+    const part = { number: parts.size, body: undefined, needs: [] };
+    parts.set(path, part);
+    Object.assign(part, linkPart(path, checker, (from) => (modules.has(from) ? add(from) : undefined)));
+    return part.number;
+  };
+  add(entry);
+  for (const path of parts.keys()) refuseCycle(path, parts, []);
+  const names = "exports,require,module,__filename,__dirname";
   return `"use strict";
-const programUrl = require("node:url").pathToFileURL(__filename).href;
-const $parts = {\n${functions.join(",\n")}\n};
-const $loaded = {};
-function $load(name) {
-  return ($loaded[name] ??= $parts[name]());
-}
-module.exports = $load(${JSON.stringify(entry)});
 // What an ES module may import of this file by name.
-0 && (module.exports = { ${linked.get(entry).exported.join(", ")} });
-`;
+0&&(module.exports={${parts.get(entry).exported.join(",")}});
+(program=>typeof module==="object"?program(${names}):program)(function(${names}){
+const $program={get url(){return require("node:url").pathToFileURL(__filename).href}};
+const $parts=[\n${[...parts.values()].map(({ body }) => `()=>{${body}}`).join(",\n")}\n];
+const $loaded=[];
+const $load=(number)=>$loaded[number]??=$parts[number]();
+module.exports=$load(0);
+})`;
 }
 
-/** TypeScript's, which knows what each name in the parts means. */
-function checkerOf(parts) {
-  const files = new Map([...parts].map(([name, text]) => [name.replace("./", "/"), text]));
+/** TypeScript's, which knows what each name in the modules means. */
+function checkerOf(modules) {
   const options = { allowJs: true, noResolve: true, noLib: true, types: [], target: ts.ScriptTarget.ES2022 };
+  const rooted = (path) => `/${path}`;
+  const files = new Map([...modules].map(([path, text]) => [rooted(path), text]));
   const program = ts.createProgram([...files.keys()], options, {
     ...ts.createCompilerHost(options),
     fileExists: (path) => files.has(path),
@@ -44,68 +56,135 @@ function checkerOf(parts) {
   });
   const checker = program.getTypeChecker();
   return {
-    treeOf: (name) => program.getSourceFile(name.replace("./", "/")),
-    meaning: (identifier) => checker.getSymbolAtLocation(identifier),
+    treeOf: (path) => program.getSourceFile(rooted(path)),
+    /** Where a name that is used was declared. */
+    declarationOf: (identifier) =>
+      (ts.isShorthandPropertyAssignment(identifier.parent)
+        ? checker.getShorthandAssignmentValueSymbol(identifier.parent)
+        : checker.getSymbolAtLocation(identifier)
+      )?.declarations?.[0],
   };
 }
 
-/** The body of a part's function, the parts that it needs to start, and what it exports. */
-function linkPart(name, parts, { treeOf, meaning }) {
-  const tree = treeOf(name);
+/**
+ * The body of a module's function, and the modules that it needs to be defined.
+ *
+ * @param add Numbers a module; undefined for what is not of the program.
+ */
+function linkPart(path, { treeOf, declarationOf }, add) {
+  const tree = treeOf(path);
   const edits = [];
   const replace = (node, text) => edits.push({ start: node.getStart(), end: node.getEnd(), text });
-  const call = (from) => `${parts.has(from) ? "$load" : "require"}(${JSON.stringify(from)})`;
-  const needs = [];
-  /** Exported name to local one. */
-  const exports = new Map();
-  for (const statement of tree.statements) {
-    if (ts.isImportDeclaration(statement)) {
-      const from = statement.moduleSpecifier.text;
-      // What is imported for the order alone is left out: no module here does anything but define.
-      const names = statement.importClause && bindings(statement.importClause, parts.has(from));
-      if (names !== undefined && parts.has(from)) needs.push(from);
-      replace(statement, names === undefined ? "" : `const ${names} = ${call(from)};`);
-    } else if (ts.isExportDeclaration(statement)) {
-      for (const each of statement.exportClause.elements) exports.set(each.name.text, each.propertyName ?? each.name);
-      replace(statement, "");
-    } else if (ts.isExportAssignment(statement)) {
-      exports.set("default", undefined);
-      replace(statement, `const $default = ${statement.expression.getText()};`);
-    } else if (statement.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)) {
-      throw new Error(`${name}: an export of a form that is not foreseen: ${statement.getText().slice(0, 80)}`);
-    }
-  }
-  const locals = new Set([...exports.values()].map((local) => local && local.text));
-  const visit = (node) => {
+  const place = (specifier) => posix.normalize(posix.join(posix.dirname(path), specifier));
+  const call = (specifier) => {
+    const number = specifier.startsWith(".") ? add(place(specifier)) : undefined;
+    if (number === undefined && specifier.startsWith(".")) throw new Error(`${path}: there is no module ${specifier}`);
+    return number === undefined ? `require(${JSON.stringify(specifier)})` : `$load(${number})`;
+  };
+  const { imports, byLocal, exports } = readClauses(path, tree);
+  for (const { statement } of exports) replace(statement, exportText(statement));
+  const exported = new Map(exports.flatMap(({ names }) => names));
+  const changeable = new Set(exported.values());
+
+  const isImport = (identifier) => {
+    for (let at = declarationOf(identifier); at !== undefined; at = at.parent)
+      if (ts.isImportDeclaration(at)) return true;
+    return false;
+  };
+  const visit = (node, isLater) => {
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return;
     if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
-      const [from] = node.arguments;
-      if (!ts.isStringLiteral(from)) throw new Error(`${name}: the name of an imported module is computed`);
-      replace(node, `Promise.resolve().then(()=>${call(from.text)})`);
+      const [specifier] = node.arguments;
+      if (!ts.isStringLiteral(specifier)) throw new Error(`${path}: the name of an imported module is computed`);
+      replace(node, `Promise.resolve().then(()=>${call(specifier.text)})`);
       return;
     }
-    const target = changed(node);
-    if (target !== undefined && locals.has(target.text) && isTopLevel(meaning(target), tree))
-      throw new Error(`${name}: "${target.text}" is exported, and changed later`);
-    ts.forEachChild(node, visit);
+    const target = changedBy(node);
+    if (target !== undefined && changeable.has(target.text) && isOutermost(declarationOf(target), tree))
+      throw new Error(`${path}: "${target.text}" is exported, and changed later`);
+    const found = ts.isIdentifier(node) && !isKey(node) ? byLocal.get(node.text) : undefined;
+    if (found !== undefined && isImport(node)) {
+      found.uses.push(node);
+      found.isNeeded ||= !isLater;
+    }
+    ts.forEachChild(node, (child) => visit(child, isLater || runsLater(node)));
   };
-  visit(tree);
+  visit(tree, false);
+  // What is exported again must be there at the end of the definition.
+  for (const local of exported.values()) if (byLocal.has(local)) byLocal.get(local).isNeeded = true;
+
+  const needs = [];
+  for (const { statement, specifier, names } of imports) {
+    const all = names.map(({ imported, local }) => `${imported}:${local}`).join(",");
+    const whole = names.find(({ imported }) => imported === "*");
+    if (whole !== undefined) replace(statement, `var ${whole.local}=${call(specifier)};`);
+    else if (names.some(({ isNeeded }) => isNeeded)) replace(statement, `var{${all}}=${call(specifier)};`);
+    else replace(statement, names.length === 0 ? "" : `var ${names.map(({ local }) => local).join(",")};`);
+    if (whole !== undefined || names.some(({ isNeeded }) => isNeeded)) {
+      if (specifier.startsWith(".")) needs.push(place(specifier));
+      continue;
+    }
+    for (const { local, imported, uses } of names) {
+      const text = `(${local}??=${call(specifier)}.${imported})`;
+      for (const use of uses) replace(use, ts.isShorthandPropertyAssignment(use.parent) ? `${local}:${text}` : text);
+    }
+  }
   let body = tree.text;
   for (const { start, end, text } of edits.sort((a, b) => b.start - a.start))
     body = body.slice(0, start) + text + body.slice(end);
-  const fields = [...exports].map(([exported, local]) => `${exported}:${local === undefined ? "$default" : local.text}`);
-  return { body: `${body.trim()}\nreturn{${fields.join(",")}};`, needs, exported: [...exports.keys()] };
+  return { body: `${body.trim()}return{${[...exported].map((pair) => pair.join(":")).join(",")}}`, needs, exported: [...exported.keys()] };
 }
 
-/** The left side of the declaration that stands for an import. */
-function bindings({ name, namedBindings }, isPart) {
-  if (namedBindings === undefined) return isPart ? `{default:${name.text}}` : name.text;
-  if (name !== undefined) throw new Error(`"${name.text}": a default import and others in one clause`);
-  if (ts.isNamespaceImport(namedBindings)) return namedBindings.name.text;
-  return `{${namedBindings.elements.map((each) => `${(each.propertyName ?? each.name).text}:${each.name.text}`).join(",")}}`;
+/** What a module imports and exports. Of a module that is not of the program "*" is all of it, as `require` answers. */
+function readClauses(path, tree) {
+  const imports = [];
+  const exports = [];
+  for (const statement of tree.statements) {
+    if (ts.isImportDeclaration(statement)) {
+      const specifier = statement.moduleSpecifier.text;
+      const { name, namedBindings } = statement.importClause ?? {};
+      const names = [];
+      const take = (imported, local) => names.push({ imported, local: local.text, uses: [], isNeeded: false });
+      if (name !== undefined) take(specifier.startsWith(".") ? "default" : "*", name);
+      if (namedBindings !== undefined && ts.isNamespaceImport(namedBindings)) take("*", namedBindings.name);
+      for (const each of namedBindings?.elements ?? []) take((each.propertyName ?? each.name).text, each.name);
+      if (names.length > 1 && names.some(({ imported }) => imported === "*"))
+        throw new Error(`${path}: a whole module and names of it in one import`);
+      imports.push({ statement, specifier, names });
+    } else if (ts.isExportDeclaration(statement)) {
+      const { elements } = statement.exportClause;
+      exports.push({ statement, names: elements.map((each) => [each.name.text, (each.propertyName ?? each.name).text]) });
+    } else if (ts.isExportAssignment(statement)) {
+      exports.push({ statement, names: [["default", "$default"]] });
+    } else if (statement.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)) {
+      throw new Error(`${path}: an export of a form that is not foreseen: ${statement.getText().slice(0, 80)}`);
+    }
+  }
+  const byLocal = new Map(imports.flatMap(({ names }) => names.map((name) => [name.local, name])));
+  return { imports, byLocal, exports };
+}
+
+const exportText = (statement) =>
+  ts.isExportAssignment(statement) ? `var $default=${statement.expression.getText()};` : "";
+
+/** Whether a name stands for itself here, as in `a.name` and `{ name: a }`. */
+function isKey(identifier) {
+  const { parent } = identifier;
+  return parent.name === identifier && !ts.isShorthandPropertyAssignment(parent);
+}
+
+/** Whether what is inside this node runs after the module was defined, if at all. */
+function runsLater(node) {
+  if (ts.isPropertyDeclaration(node)) return !node.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.StaticKeyword);
+  if (!ts.isFunctionLike(node)) return false;
+  let user = node.parent;
+  while (ts.isParenthesizedExpression(user)) user = user.parent;
+  // A function that is handed on, as to Array.from, may run at once; one that is only declared may not.
+  return !ts.isCallExpression(user) && !ts.isNewExpression(user);
 }
 
 /** The name that this node gives a new value, when it does: `a = 1`, `a += 1`, `a++`. */
-function changed(node) {
+function changedBy(node) {
   const isAssignment =
     ts.isBinaryExpression(node) &&
     node.operatorToken.kind >= ts.SyntaxKind.FirstAssignment &&
@@ -117,16 +196,17 @@ function changed(node) {
   return target !== undefined && ts.isIdentifier(target) ? target : undefined;
 }
 
-/** Whether a name is declared outside all functions of this module. */
-function isTopLevel(symbol, tree) {
-  const scope = (node) => (ts.isSourceFile(node) || ts.isFunctionLike(node) || ts.isBlock(node) ? node : scope(node.parent));
-  return symbol?.declarations?.some((declaration) => scope(declaration.parent) === tree) ?? true;
+/** Whether this is declared outside all functions of the module. */
+function isOutermost(declaration, tree) {
+  let at = declaration?.parent;
+  while (at !== undefined && !ts.isFunctionLike(at) && !ts.isBlock(at) && !ts.isSourceFile(at)) at = at.parent;
+  return at === tree;
 }
 
-function refuseCycle(name, linked, above) {
-  const { needs, checked } = linked.get(name);
-  if (above.includes(name)) throw new Error(`parts that wait for each other: ${[...above, name].join(" ")}`);
-  if (checked) return;
-  for (const next of needs) refuseCycle(next, linked, [...above, name]);
-  linked.get(name).checked = true;
+function refuseCycle(path, parts, above) {
+  const part = parts.get(path);
+  if (above.includes(path)) throw new Error(`modules that need each other to be defined: ${[...above, path].join(" ")}`);
+  if (part.isChecked) return;
+  for (const next of part.needs) refuseCycle(next, parts, [...above, path]);
+  part.isChecked = true;
 }

@@ -3,10 +3,9 @@ import { dirname, join } from "node:path";
 import { Script } from "node:vm";
 import { readOwn, storeOwn } from "./own-cache.js";
 
-const WRAPPER = ["(function (exports, require, module, __filename, __dirname) {", "\n})"] as const;
-
 /**
- * Loads a CommonJS file as `require` does, with what V8 made of it in an earlier run.
+ * Loads the program as `require` does, with what V8 made of it in an earlier run. Run as a script, its file answers the
+ * function that CommonJS's loader would make of it: a function put around the text here would be another copy of it.
  *
  * V8 spends more time on compiling this program than the program on a small disk. So the first run of each verb leaves
  * its compiled code in the user's own cache folder, and later runs start from there. It is trusted only when this user
@@ -19,7 +18,7 @@ export function loadCompiled(file: string, key: string, folder: string | undefin
   const source = readFileSync(file, "latin1");
   const place = folder === undefined ? undefined : join(folder, `${key}.code`);
   const cachedData = place === undefined ? undefined : readOwn(place);
-  const script = new Script(WRAPPER[0] + source + WRAPPER[1], {
+  const script = new Script(source, {
     filename: file,
     ...(cachedData === undefined ? {} : { cachedData }),
   });
