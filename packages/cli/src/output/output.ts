@@ -2,6 +2,7 @@ import { type Finding, FindingLog, ImageError, isImageError } from "@guestprobe/
 import { textPair } from "@guestprobe/vfs";
 import colors from "picocolors";
 import { escapeGuestText } from "./escape.js";
+import { standardError, standardOutput } from "./standard.js";
 
 export interface OutputOptions {
   readonly json: boolean;
@@ -21,24 +22,26 @@ export class Output {
   readonly log = new FindingLog();
   /** Columns of the terminal; undefined when standard output is none. */
   readonly width: number | undefined;
-  readonly #colors: ReturnType<typeof colors.createColors>;
+  /** Undefined where nothing is coloured. */
+  readonly #colors: ReturnType<typeof colors.createColors> | undefined;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
 
   constructor(options: OutputOptions) {
     this.options = options;
-    this.width = process.stdout.isTTY ? process.stdout.columns : undefined;
+    this.width = standardOutput.width;
     // https://no-color.org: any value but the empty string turns colour off.
-    const allowed = process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
-    this.#colors = colors.createColors(options.color === "always" || (options.color === "auto" && allowed));
+    const allowed = standardOutput.isTerminal && !process.env.NO_COLOR && process.env.TERM !== "dumb";
+    const coloured = options.color === "always" || (options.color === "auto" && allowed);
+    this.#colors = coloured ? colors.createColors(true) : undefined;
   }
 
   get isTerminal(): boolean {
-    return process.stdout.isTTY === true;
+    return standardOutput.isTerminal;
   }
 
   style(style: Style, text: string): string {
-    return this.#colors[style](text);
+    return this.#colors === undefined ? text : this.#colors[style](text);
   }
 
   /** A line of the answer. Text from the guest must have been escaped. */
@@ -76,20 +79,22 @@ export class Output {
     const data = this.#pending.length === 1 ? this.#pending[0]! : Buffer.concat(this.#pending);
     this.#pending = [];
     this.#pendingBytes = 0;
-    await new Promise<void>((resolve, reject) => {
-      process.stdout.write(data, (error) => (error ? reject(outputFailure(error)) : resolve()));
-    });
+    try {
+      await standardOutput.deliver(data);
+    } catch (cause) {
+      throw outputFailure(cause as NodeJS.ErrnoException);
+    }
   }
 
   /** A remark for people; `--quiet` silences it. */
   remark(text: string): void {
-    if (!this.options.quiet) process.stderr.write(`guestprobe: ${text}\n`);
+    if (!this.options.quiet) standardError.write(`guestprobe: ${text}\n`);
   }
 
   /** Shows an error: what, where, why, and the next step. */
   error(error: unknown, next: readonly string[] = []): void {
-    process.stderr.write(`guestprobe: ${escapeGuestText(messageOf(error))}\n`);
-    for (const step of next) process.stderr.write(`  try: ${step}\n`);
+    standardError.write(`guestprobe: ${escapeGuestText(messageOf(error))}\n`);
+    for (const step of next) standardError.write(`  try: ${step}\n`);
   }
 
   /** The findings, most severe first, as remarks on standard error. */
@@ -105,15 +110,15 @@ export class Output {
         entry.path ? escapeGuestText(entry.path) : "",
       ];
       const where = place.join("");
-      process.stderr.write(
+      standardError.write(
         `guestprobe: ${entry.severity}: ${where === "" ? "" : `${where}: `}${escapeGuestText(messageWithOffset(entry))} [${entry.code}]\n`,
       );
     }
     for (const [code, count] of this.log.suppressed) {
-      process.stderr.write(`guestprobe: ${count} more of ${code}\n`);
+      standardError.write(`guestprobe: ${count} more of ${code}\n`);
     }
     const explainable = shown.find((entry) => entry.next.length > 0);
-    if (explainable) process.stderr.write(`guestprobe: more about it: guestprobe explain ${explainable.code}\n`);
+    if (explainable) standardError.write(`guestprobe: more about it: guestprobe explain ${explainable.code}\n`);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Output } from "./output.js";
+import { standardError } from "./standard.js";
 
 /** Nothing is shown before this: most work is over by then. */
 const QUIET_MS = 1000;
@@ -13,7 +14,7 @@ export class Progress {
   #written = false;
 
   constructor(out: Output) {
-    this.#shown = process.stderr.isTTY === true && !out.options.quiet;
+    this.#shown = standardError.isTerminal && !out.options.quiet;
   }
 
   step(): void {
@@ -23,10 +24,10 @@ export class Progress {
     if (now - this.#start < QUIET_MS || now - this.#last < EVERY_MS) return;
     this.#last = now;
     this.#written = true;
-    process.stderr.write(`\r\u001b[K${this.#count} files, ${((now - this.#start) / 1000).toFixed(0)} s`);
+    standardError.write(`\r\u001b[K${this.#count} files, ${((now - this.#start) / 1000).toFixed(0)} s`);
   }
 
   end(): void {
-    if (this.#written) process.stderr.write("\r\u001b[K");
+    if (this.#written) standardError.write("\r\u001b[K");
   }
 }
