@@ -25,7 +25,10 @@ export function linkParts(modules, entry) {
     if (parts.has(path)) return parts.get(path).number;
     const part = { number: parts.size, body: undefined, needs: [] };
     parts.set(path, part);
-    Object.assign(part, linkPart(path, checker, (from) => (modules.has(from) ? add(from) : undefined)));
+    Object.assign(
+      part,
+      linkPart(path, checker, (from) => (modules.has(from) ? add(from) : undefined)),
+    );
     return part.number;
   };
   add(entry);
@@ -132,7 +135,11 @@ function linkPart(path, { treeOf, declarationOf }, add) {
   let body = tree.text;
   for (const { start, end, text } of edits.sort((a, b) => b.start - a.start))
     body = body.slice(0, start) + text + body.slice(end);
-  return { body: `${body.trim()}return{${[...exported].map((pair) => pair.join(":")).join(",")}}`, needs, exported: [...exported.keys()] };
+  return {
+    body: `${body.trim()}return{${[...exported].map((pair) => pair.join(":")).join(",")}}`,
+    needs,
+    exported: [...exported.keys()],
+  };
 }
 
 /** What a module imports and exports. Of a module that is not of the program "*" is all of it, as `require` answers. */
@@ -153,7 +160,10 @@ function readClauses(path, tree) {
       imports.push({ statement, specifier, names });
     } else if (ts.isExportDeclaration(statement)) {
       const { elements } = statement.exportClause;
-      exports.push({ statement, names: elements.map((each) => [each.name.text, (each.propertyName ?? each.name).text]) });
+      exports.push({
+        statement,
+        names: elements.map((each) => [each.name.text, (each.propertyName ?? each.name).text]),
+      });
     } else if (ts.isExportAssignment(statement)) {
       exports.push({ statement, names: [["default", "$default"]] });
     } else if (statement.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)) {
@@ -205,7 +215,8 @@ function isOutermost(declaration, tree) {
 
 function refuseCycle(path, parts, above) {
   const part = parts.get(path);
-  if (above.includes(path)) throw new Error(`modules that need each other to be defined: ${[...above, path].join(" ")}`);
+  if (above.includes(path))
+    throw new Error(`modules that need each other to be defined: ${[...above, path].join(" ")}`);
   if (part.isChecked) return;
   for (const next of part.needs) refuseCycle(next, parts, [...above, path]);
   part.isChecked = true;

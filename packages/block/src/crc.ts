@@ -1,3 +1,6 @@
+import { WASM } from "./crc32c-wasm.js";
+import { compileWasm } from "./wasm.js";
+
 /** Tables for slicing by eight: table[n][b] is the CRC of byte b followed by n zero bytes. Reflected polynomial. */
 function makeTables(polynomial: number): Int32Array {
   const tables = new Int32Array(8 * 256);
@@ -33,8 +36,55 @@ function update(tables: Int32Array, register: number, data: Uint8Array, from: nu
   return crc;
 }
 
+const CASTAGNOLI = 0x82f63b78;
+/** Fewer bytes than this are summed here: handing them over costs more. */
+const FEW = 128;
+
+/** What assembly/crc32c.ts exports. */
+interface Crc32cExports {
+  readonly memory: WebAssembly.Memory;
+  readonly DATA: WebAssembly.Global<"i32">;
+  readonly ROOM: WebAssembly.Global<"i32">;
+  makeTables(polynomial: number): void;
+  update(register: number, length: number): number;
+}
+
+/** CRC-32C with the tables in hand: those of WebAssembly, where there is any. */
+interface Crc32c {
+  readonly tables: Int32Array;
+  /** Runs the bare register over many bytes. */
+  update(register: number, data: Uint8Array, from: number, to: number): number;
+}
+
+function makeCrc32c(): Crc32c {
+  let wasm: Crc32cExports;
+  try {
+    wasm = new WebAssembly.Instance(compileWasm(WASM)).exports as unknown as Crc32cExports;
+  } catch {
+    // A content policy forbids it, or there is no room for its memory.
+    const tables = makeTables(CASTAGNOLI);
+    return { tables, update: (register, data, from, to) => update(tables, register, data, from, to) };
+  }
+  wasm.makeTables(CASTAGNOLI);
+  const start = wasm.DATA.value;
+  const room = wasm.ROOM.value;
+  const memory = new Uint8Array(wasm.memory.buffer);
+  return {
+    tables: new Int32Array(wasm.memory.buffer, 0, start / 4),
+    update(register, data, from, to) {
+      let crc = register;
+      for (let at = from; at < to; at += room) {
+        const end = Math.min(to, at + room);
+        memory.set(data.subarray(at, end), start);
+        crc = wasm.update(crc, end - at);
+      }
+      return crc;
+    },
+  };
+}
+
 let ieee: Int32Array | undefined;
-let castagnoli: Int32Array | undefined;
+let castagnoli: Crc32c | undefined;
 
 /** CRC-32 (IEEE 802.3, as in GPT, gzip and zlib's crc32), inverted at both ends. `seed` is an earlier result. */
 export function crc32(data: Uint8Array, seed = 0): number {
@@ -48,8 +98,9 @@ export function crc32(data: Uint8Array, seed = 0): number {
  * of an inode.
  */
 export function crc32cRaw(data: Uint8Array, register: number, from = 0, to = data.length): number {
-  castagnoli ??= makeTables(0x82f63b78);
-  return update(castagnoli, register | 0, data, from, to) >>> 0;
+  castagnoli ??= makeCrc32c();
+  if (to - from >= FEW) return castagnoli.update(register | 0, data, from, to) >>> 0;
+  return update(castagnoli.tables, register | 0, data, from, to) >>> 0;
 }
 
 /** CRC-32C inverted at both ends, as in iSCSI, btrfs, XFS and VHDX. `seed` is an earlier result. */

@@ -41,3 +41,4 @@ export {
   untilNul,
 } from "./text.js";
 export { alignDown, alignUp, checkedAdd, checkedMul, isPowerOfTwo, isU64None, joinU64 } from "./u64.js";
+export { compileWasm } from "./wasm.js";

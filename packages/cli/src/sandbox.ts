@@ -47,7 +47,10 @@ export async function runSandboxed(argv: readonly string[], invocation: Invocati
   });
   const stopped = watch(child, limits);
   const whole = options.json === true && invocation.verb.jsonLines !== true;
-  const answers = new Lines(standardOutput.stream, whole ? "held" : invocation.verb.jsonLines === true ? "lines" : "bytes");
+  const answers = new Lines(
+    standardOutput.stream,
+    whole ? "held" : invocation.verb.jsonLines === true ? "lines" : "bytes",
+  );
   const remarks = new Lines(standardError.stream, "held");
   child.stdout?.on("data", (data: Buffer) => answers.take(data));
   child.stderr?.on("data", (data: Buffer) => remarks.take(data));

@@ -1,4 +1,4 @@
-import { ImageError } from "@guestprobe/block";
+import { compileWasm, ImageError } from "@guestprobe/block";
 
 /** An instance of WebAssembly larger than this is dropped after use: its memory never shrinks. */
 const KEPT_MAX = 8 << 20;
@@ -33,7 +33,7 @@ export class WasmDecoder<Exports extends { readonly memory: WebAssembly.Memory }
 
   #instance(): Exports {
     try {
-      this.#module ??= new WebAssembly.Module(Uint8Array.from(atob(this.#base64), (char) => char.charCodeAt(0)));
+      this.#module ??= compileWasm(this.#base64);
       return new WebAssembly.Instance(this.#module).exports as unknown as Exports;
     } catch (cause) {
       const reason = `${this.#format} needs WebAssembly, which cannot be loaded here`;
