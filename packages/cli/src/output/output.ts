@@ -1,8 +1,8 @@
 import { type Finding, FindingLog, ImageError, isImageError } from "@guestprobe/block";
 import { textPair } from "@guestprobe/vfs";
-import colors from "picocolors";
 import { escapeGuestText } from "./escape.js";
 import { standardError, standardOutput } from "./standard.js";
+import { STYLES } from "./styles.js";
 
 export interface OutputOptions {
   readonly json: boolean;
@@ -11,7 +11,7 @@ export interface OutputOptions {
   readonly color: "auto" | "always" | "never";
 }
 
-type Style = "bold" | "dim" | "red" | "yellow" | "green" | "cyan";
+type Style = keyof typeof STYLES;
 
 /** Bytes collected before they are handed to standard output. */
 const CHUNK = 64 << 10;
@@ -22,8 +22,7 @@ export class Output {
   readonly log = new FindingLog();
   /** Columns of the terminal; undefined when standard output is none. */
   readonly width: number | undefined;
-  /** Undefined where nothing is coloured. */
-  readonly #colors: ReturnType<typeof colors.createColors> | undefined;
+  readonly #isColoured: boolean;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
 
@@ -32,8 +31,7 @@ export class Output {
     this.width = standardOutput.width;
     // https://no-color.org: any value but the empty string turns colour off.
     const allowed = standardOutput.isTerminal && !process.env.NO_COLOR && process.env.TERM !== "dumb";
-    const coloured = options.color === "always" || (options.color === "auto" && allowed);
-    this.#colors = coloured ? colors.createColors(true) : undefined;
+    this.#isColoured = options.color === "always" || (options.color === "auto" && allowed);
   }
 
   get isTerminal(): boolean {
@@ -41,7 +39,7 @@ export class Output {
   }
 
   style(style: Style, text: string): string {
-    return this.#colors === undefined ? text : this.#colors[style](text);
+    return this.#isColoured ? STYLES[style](text) : text;
   }
 
   /** A line of the answer. Text from the guest must have been escaped. */

@@ -1,5 +1,7 @@
 /** How wide a text shows on a terminal: wide East Asian characters and emoji take two columns, combining marks none. */
 export function displayWidth(text: string): number {
+  // What nearly every text is made of, known by one look.
+  if (PLAIN.test(text)) return text.length;
   let width = 0;
   for (const character of text.replace(ANSI, "")) {
     const code = character.codePointAt(0) ?? 0;
@@ -9,6 +11,7 @@ export function displayWidth(text: string): number {
   return width;
 }
 
+const PLAIN = /^[ -~]*$/;
 const ANSI = /\u001b\[[0-9;]*m/g;
 
 function isWide(code: number): boolean {
