@@ -4,7 +4,7 @@ import type { GrubDevice } from "./enumerate.js";
 import { FILE_ENCRYPTED, IN_SUBVOLUME, NESTED_NAME, TOO_MANY_LINKS } from "./findings.js";
 import type { GrubMachine } from "./machine.js";
 import type { HiddenHit, SearchQuery } from "./search.js";
-import { findFile, type Obstacle, type Volume } from "./volume.js";
+import { findFile, type Obstacle, type PathAnswer, type Volume } from "./volume.js";
 
 const SLASH = 0x2f;
 
@@ -12,23 +12,24 @@ const SLASH = 0x2f;
  * What a search would have found, had GRUB seen it: on volumes that its drivers refuse, in partitions that it does not
  * list or cannot open, at the end of chains of links that are too long for it.
  *
- * @param skip Names of devices for which there is no answer.
+ * @param found What the search itself came to: devices for which there is no answer are passed over, and no path is walked
+ *   a second time.
  */
 export async function findHidden(
   machine: GrubMachine,
   query: SearchQuery,
   name: Uint8Array,
-  skip: ReadonlySet<string>,
+  found: { readonly unknown: ReadonlyMap<string, unknown>; readonly answers: ReadonlyMap<Volume, PathAnswer> },
 ): Promise<readonly HiddenHit[]> {
   if (query.by === "file" && name[0] !== SLASH) return [];
   const hidden: HiddenHit[] = [];
   const look = async (device: string, volume: Volume, obstacle: Obstacle): Promise<void> => {
-    const found = await isThere(machine, query, name, volume);
-    if (found === undefined) return;
-    hidden.push({ device, path: found.path, reason: obstacle.reason, code: obstacle.kind.code });
+    const there = await isThere(machine, query, name, volume);
+    if (there === undefined) return;
+    hidden.push({ device, path: there.path, reason: obstacle.reason, code: obstacle.kind.code });
   };
   for (const device of await machine.devices()) {
-    if (skip.has(device.name)) continue;
+    if (found.unknown.has(device.name)) continue;
     const volume = await machine.volume(device);
     const obstacle = (await nestedObstacle(machine, device)) ?? volume.obstacle;
     if (obstacle !== undefined) {
@@ -36,7 +37,8 @@ export async function findHidden(
       continue;
     }
     if (query.by !== "file") continue;
-    const answer = await findFile(volume, name, "grub", machine.version, machine.signal);
+    const answer =
+      found.answers.get(volume) ?? (await findFile(volume, name, "grub", machine.version, machine.signal));
     if (answer.answer !== "miss") continue;
     const { error } = answer;
     if (error?.code === "symlink-loop") {

@@ -38,6 +38,9 @@ export class GrubMachine {
   #mappedKnown = false;
   readonly #maps = new Map<GrubDisk, Promise<GrubDiskMap>>();
   readonly #volumes = new Map<string, Promise<Volume>>();
+  #listed: { readonly mappedFirst: boolean; readonly devices: readonly GrubDevice[] } | undefined;
+  /** What the devices' own names open, which every search asks for. */
+  readonly #opened = new Map<string, GrubDevice>();
   #lost: Promise<readonly LostDevice[]> | undefined;
 
   constructor(disks: readonly GrubDisk[], options: GrubMachineOptions) {
@@ -52,9 +55,12 @@ export class GrubMachine {
 
   /** Every device in the order in which the next search visits them. */
   async devices(): Promise<readonly GrubDevice[]> {
-    const disks = this.#mappedKnown ? [...this.#mapped, ...this.#disks] : [...this.#disks, ...this.#mapped];
+    const mappedFirst = this.#mappedKnown;
+    if (this.#listed?.mappedFirst === mappedFirst) return this.#listed.devices;
+    const disks = mappedFirst ? [...this.#mapped, ...this.#disks] : [...this.#disks, ...this.#mapped];
     const maps = await Promise.all(disks.map((disk) => this.#map(disk)));
-    return maps.flatMap((map) => map.devices);
+    this.#listed = { mappedFirst, devices: maps.flatMap((map) => map.devices) };
+    return this.#listed.devices;
   }
 
   /** Notes that GRUB comes to a device: to come to a mapped one, it has scanned all disks. */
@@ -64,6 +70,15 @@ export class GrubMachine {
 
   /** The device of a name, as GRUB opens it; undefined when there is none. */
   async openDevice(name: string): Promise<GrubDevice | undefined> {
+    const known = this.#opened.get(name);
+    if (known !== undefined) return known;
+    const found = await this.#openNamed(name);
+    // A script may ask for one device by names without end: they are not kept.
+    if (found?.name === name) this.#opened.set(name, found);
+    return found;
+  }
+
+  async #openNamed(name: string): Promise<GrubDevice | undefined> {
     const parsed = parseDeviceName(name, this.version);
     if (parsed === undefined) return undefined;
     // Whether or not there is such a volume, the module that assembles them scans all disks for it.
