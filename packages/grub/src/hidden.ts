@@ -4,7 +4,7 @@ import type { GrubDevice } from "./enumerate.js";
 import { FILE_ENCRYPTED, IN_SUBVOLUME, NESTED_NAME, TOO_MANY_LINKS } from "./findings.js";
 import type { GrubMachine } from "./machine.js";
 import type { HiddenHit, SearchQuery } from "./search.js";
-import { findFile, type Obstacle, type PathAnswer, type Volume } from "./volume.js";
+import { findFile, type Obstacle, otherRootsOf, type PathAnswer, type Volume } from "./volume.js";
 
 const SLASH = 0x2f;
 
@@ -64,10 +64,10 @@ async function inOtherRoots(
   name: Uint8Array,
 ): Promise<readonly HiddenHit[]> {
   const { version, signal } = machine;
-  if (volume.fs === undefined || volume.gate?.otherRoots === undefined) return [];
+  if (volume.gate?.otherRoots === undefined) return [];
   const found: HiddenHit[] = [];
-  for (const { fs, path, title } of await volume.gate.otherRoots(volume.fs, signal)) {
-    const answer = await findFile({ ...volume, fs, lookups: new Map() }, name, "linux", version, signal);
+  for (const { volume: other, path, title } of await otherRootsOf(volume, signal)) {
+    const answer = await findFile(other, name, "linux", version, signal);
     if (answer.answer !== "hit") continue;
     const parts = path === undefined ? undefined : [...splitPath(path), ...splitPath(answer.path)];
     found.push({

@@ -1,7 +1,7 @@
 import { type BlockDevice, type FindingKind, ImageError, isImageError, toHex } from "@guestprobe/block";
 import { type FileSystem, GRUB_WALK, type Inode, LINUX_WALK, resolve } from "@guestprobe/vfs";
 import { FEATURE_REFUSED, NO_SUPERBLOCK, OTHER_DRIVER } from "./findings.js";
-import type { Gate } from "./gate/types.js";
+import type { Gate, OtherRoot } from "./gate/types.js";
 import { probeDriver } from "./probe.js";
 import type { GrubVersion } from "./versions.js";
 
@@ -40,9 +40,24 @@ export interface Volume {
   readonly obstacle: Obstacle | undefined;
   /** What kept us from reading a volume that GRUB may well read. */
   readonly error: ImageError | undefined;
-  /** Lookups that were made, by directory and name. */
-  readonly lookups: Map<string, Promise<Inode | undefined>>;
+  readonly memory: VolumeMemory;
 }
+
+/** What was found out about a volume: the eight boot paths share their directories. */
+export interface VolumeMemory {
+  root: Promise<Inode> | undefined;
+  /** By directory and name. */
+  readonly lookups: Map<string, Promise<Inode | undefined>>;
+  /** The volume as it is seen from its other roots. */
+  otherRoots: Promise<readonly VolumeRoot[]> | undefined;
+}
+
+/** Another root of a volume. */
+export interface VolumeRoot extends OtherRoot {
+  readonly volume: Volume;
+}
+
+const newMemory = (): VolumeMemory => ({ root: undefined, lookups: new Map(), otherRoots: undefined });
 
 /** A device on which nothing is. */
 const NO_VOLUME: Volume = {
@@ -52,7 +67,7 @@ const NO_VOLUME: Volume = {
   gate: undefined,
   obstacle: undefined,
   error: undefined,
-  lookups: new Map(),
+  memory: newMemory(),
 };
 
 /** Opens a volume and asks GRUB's drivers about it. */
@@ -70,7 +85,7 @@ export async function openGrubVolume(
   ]);
   const { fs, error } = opened;
   const { gate } = claim;
-  const volume: Volume = { ...NO_VOLUME, fs, gate, error, lookups: new Map() };
+  const volume: Volume = { ...NO_VOLUME, fs, gate, error, memory: newMemory() };
   if (fs === undefined) {
     // A refusal is GRUB's no, whatever we could have read; no driver at all is "nothing here".
     return { ...volume, error: claim.refusals.length > 0 ? undefined : error, label: claim.label, uuid: claim.uuid };
@@ -131,8 +146,15 @@ export async function findFile(
     const reason = as === "grub" ? volume.gate?.refusesInode?.(inode, use, version) : undefined;
     if (reason !== undefined) throw new ImageError("encrypted", reason, { format: fs.kind, offset: inode.offset });
   };
+  const { memory } = volume;
+  const root = (): Promise<Inode> => {
+    memory.root ??= kept(fs.root(signal), () => {
+      memory.root = undefined;
+    });
+    return memory.root;
+  };
   try {
-    const found = await resolve(fs, path, {
+    const found = await resolve({ kind: fs.kind, root }, path, {
       policy: as === "grub" ? (volume.gate?.walk ?? GRUB_WALK) : LINUX_WALK,
       ...(signal === undefined ? {} : { signal }),
       async lookup(directory, name) {
@@ -152,7 +174,26 @@ export async function findFile(
   }
 }
 
-/** A lookup, made once: the eight boot paths share their directories. */
+/** The other roots of a volume, as its driver names them. */
+export function otherRootsOf(volume: Volume, signal: AbortSignal | undefined): Promise<readonly VolumeRoot[]> {
+  const { memory } = volume;
+  const find = async (): Promise<readonly VolumeRoot[]> => {
+    const roots = volume.fs === undefined ? [] : await volume.gate?.otherRoots?.(volume.fs, signal);
+    return (roots ?? []).map((root) => ({ ...root, volume: { ...volume, fs: root.fs, memory: newMemory() } }));
+  };
+  memory.otherRoots ??= kept(find(), () => {
+    memory.otherRoots = undefined;
+  });
+  return memory.otherRoots;
+}
+
+/** The same promise. A failure may have been the caller's abort: it is not remembered. */
+function kept<T>(promise: Promise<T>, forget: () => void): Promise<T> {
+  promise.catch(forget);
+  return promise;
+}
+
+/** A lookup, made once. */
 function remember(
   volume: Volume,
   directory: Inode,
@@ -161,12 +202,13 @@ function remember(
   signal: AbortSignal | undefined,
 ): Promise<Inode | undefined> {
   const own = as === "grub" ? volume.gate?.lookup : undefined;
-  const key = `${own === undefined ? "" : as}${directory.subvolume ?? ""}/${directory.stat.ino}/${toHex(name)}`;
-  const known = volume.lookups.get(key);
+  const { lookups } = volume.memory;
+  // A name that a disk can hold is as short as this; a longer one has other lengths in hexadecimal than those.
+  const text = name.length < 256 ? String.fromCharCode(...name) : toHex(name);
+  const key = `${own === undefined ? "" : as}${directory.subvolume ?? ""}/${directory.stat.ino}/${text}`;
+  const known = lookups.get(key);
   if (known !== undefined) return known;
   const answer = own === undefined ? directory.lookup(name, signal) : own(directory, name, signal);
-  volume.lookups.set(key, answer);
-  // A failure may have been the caller's abort: it is not remembered.
-  answer.catch(() => volume.lookups.delete(key));
-  return answer;
+  lookups.set(key, answer);
+  return kept(answer, () => lookups.delete(key));
 }
