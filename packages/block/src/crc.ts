@@ -1,6 +1,8 @@
-/** Tables for slicing by eight: table[n][b] is the CRC of byte b followed by n zero bytes. Reflected polynomial. */
+import { viewOf } from "./struct.js";
+
+/** Tables for slicing by sixteen: table[n][b] is the CRC of byte b followed by n zero bytes. Reflected polynomial. */
 function makeTables(polynomial: number): Int32Array {
-  const tables = new Int32Array(8 * 256);
+  const tables = new Int32Array(16 * 256);
   for (let byte = 0; byte < 256; byte += 1) {
     let crc = byte;
     for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ polynomial : crc >>> 1;
@@ -13,24 +15,58 @@ function makeTables(polynomial: number): Int32Array {
   return tables;
 }
 
+/** Below this many bytes the view that longer ones are read through costs more than it gains. */
+const SHORT = 256;
+
 /** Runs the bare register over bytes `from` to `to`: no inversion at either end. Signed in, signed out. */
 function update(tables: Int32Array, register: number, data: Uint8Array, from: number, to: number): number {
+  if (to - from >= SHORT) return updateView(tables, register, viewOf(data), from, to);
+  let crc = register;
+  for (let at = from; at < to; at += 1) crc = (crc >>> 8) ^ tables[(crc ^ data[at]!) & 0xff]!;
+  return crc;
+}
+
+/** As `update`; sixteen bytes at a time, then four, then one. */
+function updateView(tables: Int32Array, register: number, view: DataView, from: number, to: number): number {
   let crc = register;
   let at = from;
-  for (const end = to - 7; at < end; at += 8) {
-    const low = crc ^ (data[at]! | (data[at + 1]! << 8) | (data[at + 2]! << 16) | (data[at + 3]! << 24));
+  for (const end = to - 15; at < end; at += 16) {
+    const a = crc ^ view.getInt32(at, true);
+    const b = view.getInt32(at + 4, true);
+    const c = view.getInt32(at + 8, true);
+    const d = view.getInt32(at + 12, true);
     crc =
-      tables[0x700 + (low & 0xff)]! ^
-      tables[0x600 + ((low >>> 8) & 0xff)]! ^
-      tables[0x500 + ((low >>> 16) & 0xff)]! ^
-      tables[0x400 + (low >>> 24)]! ^
-      tables[0x300 + data[at + 4]!]! ^
-      tables[0x200 + data[at + 5]!]! ^
-      tables[0x100 + data[at + 6]!]! ^
-      tables[data[at + 7]!]!;
+      tables[0xf00 + (a & 0xff)]! ^
+      tables[0xe00 + ((a >>> 8) & 0xff)]! ^
+      tables[0xd00 + ((a >>> 16) & 0xff)]! ^
+      tables[0xc00 + (a >>> 24)]! ^
+      tables[0xb00 + (b & 0xff)]! ^
+      tables[0xa00 + ((b >>> 8) & 0xff)]! ^
+      tables[0x900 + ((b >>> 16) & 0xff)]! ^
+      tables[0x800 + (b >>> 24)]! ^
+      tables[0x700 + (c & 0xff)]! ^
+      tables[0x600 + ((c >>> 8) & 0xff)]! ^
+      tables[0x500 + ((c >>> 16) & 0xff)]! ^
+      tables[0x400 + (c >>> 24)]! ^
+      tables[0x300 + (d & 0xff)]! ^
+      tables[0x200 + ((d >>> 8) & 0xff)]! ^
+      tables[0x100 + ((d >>> 16) & 0xff)]! ^
+      tables[d >>> 24]!;
   }
-  for (; at < to; at += 1) crc = (crc >>> 8) ^ tables[(crc ^ data[at]!) & 0xff]!;
+  for (const end = to - 3; at < end; at += 4) crc = updateWord(tables, crc, view.getInt32(at, true));
+  for (; at < to; at += 1) crc = (crc >>> 8) ^ tables[(crc ^ view.getUint8(at)) & 0xff]!;
   return crc;
+}
+
+/** As `update`, over the four bytes of a little-endian word. */
+function updateWord(tables: Int32Array, register: number, word: number): number {
+  const low = register ^ word;
+  return (
+    tables[0x300 + (low & 0xff)]! ^
+    tables[0x200 + ((low >>> 8) & 0xff)]! ^
+    tables[0x100 + ((low >>> 16) & 0xff)]! ^
+    tables[low >>> 24]!
+  );
 }
 
 let ieee: Int32Array | undefined;
@@ -50,6 +86,18 @@ export function crc32(data: Uint8Array, seed = 0): number {
 export function crc32cRaw(data: Uint8Array, register: number, from = 0, to = data.length): number {
   castagnoli ??= makeTables(0x82f63b78);
   return update(castagnoli, register | 0, data, from, to) >>> 0;
+}
+
+/** As `crc32cRaw`, of bytes `from` to `to` of a view: for who has one, it takes half of the time of short ranges. */
+export function crc32cOfView(view: DataView, register: number, from: number, to: number): number {
+  castagnoli ??= makeTables(0x82f63b78);
+  return updateView(castagnoli, register | 0, view, from, to) >>> 0;
+}
+
+/** The bare CRC-32C register over the four bytes of a little-endian word: what seeds most checksums of ext4. */
+export function crc32cWord(value: number, register: number): number {
+  castagnoli ??= makeTables(0x82f63b78);
+  return updateWord(castagnoli, register | 0, value) >>> 0;
 }
 
 /** CRC-32C inverted at both ends, as in iSCSI, btrfs, XFS and VHDX. `seed` is an earlier result. */

@@ -93,7 +93,9 @@ export function struct<F extends Fields>(name: string, size: number, endian: End
   }
   const dump = (view: DataView, base: number) =>
     Object.fromEntries(Object.keys(places).map((key) => [key, readers[key]?.(view, base)]));
-  return Object.assign(readers, { $name: name, $size: size, $fields: places, $dump: dump }) as unknown as Struct<F>;
+  // A copy: V8 keeps an object that was filled key by key as a dictionary, and looking a reader up took ten times as long
+  // as reading; in the copy they are constants, which it compiles into who calls them.
+  return { ...readers, $name: name, $size: size, $fields: { ...places }, $dump: dump } as unknown as Struct<F>;
 }
 
 /** A DataView over the same memory as `data`. */

@@ -46,7 +46,7 @@ export class DirReader {
         if (isDotName(entry.name)) continue;
         const name = rules.shown(entry);
         if (name === undefined) this.#reportName(entry);
-        else batch.push({ name, ino: entry.ino, type: entry.type, ref: entry.offset });
+        else batch.push(name === entry.name ? entry : { ...entry, name });
       }
       if (batch.length > 0) yield batch;
     }
@@ -88,7 +88,7 @@ export class DirReader {
   }
 
   #reportName(entry: RawDirent): void {
-    const place = placeOf(ext4_dir_entry_2, "name_len", entry.offset);
+    const place = placeOf(ext4_dir_entry_2, "name_len", entry.ref);
     const message = `an entry of directory ${this.#inode.ino} for inode ${entry.ino}`;
     this.#volume.report?.(finding(BAD_NAME, message, place));
   }

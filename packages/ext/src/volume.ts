@@ -1,4 +1,5 @@
 import { type BlockDevice, finding, ImageError, isImageError, type Report } from "@guestprobe/block";
+import { viewOf } from "@guestprobe/block/struct";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import type { ChecksumSink } from "./checksum.js";
 import { BACKUP_DESCRIPTOR } from "./findings.js";
@@ -19,6 +20,8 @@ export class Volume implements ChecksumSink {
   readonly checksums: ChecksumPolicy;
   readonly report: Report | undefined;
   readonly #groups = new Lru<GroupDesc>(KEPT_GROUPS);
+  /** The block of an inode table that was looked into last: names that were made together have their inodes together. */
+  #table: { readonly at: number; readonly view: DataView } | undefined;
 
   constructor(device: BlockDevice, sb: Superblock, sink: ChecksumSink) {
     this.device = device;
@@ -101,8 +104,8 @@ export class Volume implements ChecksumSink {
   async inode(ino: number, signal: AbortSignal | undefined): Promise<DecodedInode | undefined> {
     const offset = await this.inodeOffset(ino, signal);
     const { inodeSize } = this.sb;
-    const raw = this.peek(offset, inodeSize) ?? (await this.device.read(offset, inodeSize, signal));
-    return decodeInode(this.sb, ino, raw, offset, this);
+    const data = this.peek(offset, inodeSize) ?? (await this.device.read(offset, inodeSize, signal));
+    return decodeInode(this.sb, ino, viewOf(data), 0, offset, this);
   }
 
   /** As `inode`, where all that it takes is in memory; undefined otherwise, and for one that is not in use. */
@@ -112,8 +115,14 @@ export class Volume implements ChecksumSink {
     const index = (ino - 1) % inodesPerGroup;
     const group = this.#groups.get((ino - 1 - index) / inodesPerGroup);
     if (group === undefined) return undefined;
-    const offset = group.inodeTable * blockSize + index * inodeSize;
-    const raw = this.peek(offset, inodeSize);
-    return raw === undefined ? undefined : decodeInode(this.sb, ino, raw, offset, this);
+    // Inodes have a power of two of bytes, at most a block's: none lies in two blocks.
+    const base = (index * inodeSize) % blockSize;
+    const at = group.inodeTable * blockSize + index * inodeSize - base;
+    if (this.#table?.at !== at) {
+      const data = this.peek(at, blockSize);
+      if (data === undefined) return undefined;
+      this.#table = { at, view: viewOf(data) };
+    }
+    return decodeInode(this.sb, ino, this.#table.view, base, at + base, this);
   }
 }
