@@ -22,6 +22,7 @@ export {
   type Severity,
 } from "./finding.js";
 export { formatGuid, formatUuid, isZero } from "./guid.js";
+export { LastView } from "./last-view.js";
 export { type Mapping, mappedDevice, type Run, runsDevice } from "./mapped.js";
 export { type CachedDevice, cachedDevice, type PageCacheOptions } from "./page-cache.js";
 export { type ParityRow, rebuildStripe } from "./parity.js";

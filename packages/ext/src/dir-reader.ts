@@ -1,9 +1,9 @@
 import { finding, type ImageError } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import type { Dirent } from "@guestprobe/vfs";
+import { type Dirent, isDots } from "@guestprobe/vfs";
 import { type NameRules, nameRules } from "./dir-names.js";
 import { type DirContext, direntForm, linearBlocks, linearLookup } from "./dir-walk.js";
-import { type DirBlock, isDotName, type RawDirent } from "./directory.js";
+import type { DirBlock, RawDirent } from "./directory.js";
 import { COMPAT } from "./features.js";
 import { type FileMap, fileMap } from "./file-map.js";
 import { BAD_NAME } from "./findings.js";
@@ -43,7 +43,7 @@ export class DirReader {
       damage ??= error;
       const batch: Dirent[] = [];
       for (const entry of entries) {
-        if (isDotName(entry.name)) continue;
+        if (isDots(entry.name)) continue;
         const name = rules.shown(entry);
         if (name === undefined) this.#reportName(entry);
         else batch.push(name === entry.name ? entry : { ...entry, name });

@@ -76,18 +76,3 @@ export function decodeDirBlock(data: Uint8Array, at: number, form: DirentForm): 
   }
   return { entries, error: undefined };
 }
-
-/** Whether an entry is "." or "..". */
-export function isDotName(name: Uint8Array): boolean {
-  return name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e));
-}
-
-/** Whether a name could be a path component: not empty, no slash, no NUL. */
-export function isUsableName(name: Uint8Array): boolean {
-  // By hand: names are short, and two calls of `includes` take longer.
-  for (let at = 0; at < name.length; at += 1) {
-    const byte = name[at];
-    if (byte === 0x2f || byte === 0) return false;
-  }
-  return name.length > 0;
-}

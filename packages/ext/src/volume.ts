@@ -1,4 +1,4 @@
-import { type BlockDevice, finding, ImageError, isImageError, type Report } from "@guestprobe/block";
+import { type BlockDevice, finding, ImageError, isImageError, LastView, type Report } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import type { ChecksumSink } from "./checksum.js";
@@ -20,12 +20,12 @@ export class Volume implements ChecksumSink {
   readonly checksums: ChecksumPolicy;
   readonly report: Report | undefined;
   readonly #groups = new Lru<GroupDesc>(KEPT_GROUPS);
-  /** The block of an inode table that was looked into last: names that were made together have their inodes together. */
-  #table: { readonly at: number; readonly view: DataView } | undefined;
+  readonly #table: LastView;
 
   constructor(device: BlockDevice, sb: Superblock, sink: ChecksumSink) {
     this.device = device;
     this.sb = sb;
+    this.#table = new LastView(device);
     this.checksums = sink.checksums;
     this.report = sink.report;
   }
@@ -118,11 +118,7 @@ export class Volume implements ChecksumSink {
     // Inodes have a power of two of bytes, at most a block's: none lies in two blocks.
     const base = (index * inodeSize) % blockSize;
     const at = group.inodeTable * blockSize + index * inodeSize - base;
-    if (this.#table?.at !== at) {
-      const data = this.peek(at, blockSize);
-      if (data === undefined) return undefined;
-      this.#table = { at, view: viewOf(data) };
-    }
-    return decodeInode(this.sb, ino, this.#table.view, base, at + base, this);
+    const view = this.#table.peek(at, blockSize);
+    return view === undefined ? undefined : decodeInode(this.sb, ino, view, base, at + base, this);
   }
 }

@@ -1,6 +1,6 @@
 import { compareBytes, equalBytes, finding, throwIfAborted } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import { clampRead, type Dirent, type Extent, type Inode, type Stat, type Xattr } from "@guestprobe/vfs";
+import { clampRead, type Dirent, type Extent, type Inode, isUsableName, type Stat, type Xattr } from "@guestprobe/vfs";
 import { decodeIndex, type IndexEntry, ListingDecoder, type SquashDirent, startOfSearch } from "./directory.js";
 import { FileContent } from "./file-content.js";
 import { BAD_NAME } from "./findings.js";
@@ -173,8 +173,7 @@ export class SquashInode implements Inode {
   }
 
   #isUsable(name: Uint8Array): boolean {
-    const isDots = name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e));
-    if (!isDots && !name.includes(0x2f) && !name.includes(0)) return true;
+    if (isUsableName(name)) return true;
     const place = placeOf(squashfs_dir_entry, "size", this.#block);
     this.#volume.report?.(finding(BAD_NAME, `directory ${this.stat.ino}`, place));
     return false;

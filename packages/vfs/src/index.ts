@@ -13,7 +13,18 @@ export {
   readThroughExtents,
 } from "./file.js";
 export { FILE_TYPE_OF_DIRENT, FILE_TYPE_OF_MODE } from "./file-type.js";
-export { childPath, hasTrailingSlash, isAbsolutePath, joinPath, type PathLike, pathBytes, splitPath } from "./path.js";
+export {
+  childPath,
+  hasTrailingSlash,
+  isAbsolutePath,
+  isDots,
+  isPossibleName,
+  isUsableName,
+  joinPath,
+  type PathLike,
+  pathBytes,
+  splitPath,
+} from "./path.js";
 export { AMBIGUOUS_FILE_SYSTEM, openFileSystem, probeFileSystem } from "./probe.js";
 export {
   GRUB_WALK,

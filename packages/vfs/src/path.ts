@@ -45,6 +45,26 @@ export function childPath(parent: Uint8Array, name: Uint8Array): Uint8Array {
   return joined;
 }
 
+/** Whether a file can have this name: it is not empty, and has no slash and no NUL. */
+export function isPossibleName(name: Uint8Array): boolean {
+  // By hand: names are short, and two calls of `includes` take longer.
+  for (let at = 0; at < name.length; at += 1) {
+    const byte = name[at];
+    if (byte === SLASH || byte === 0) return false;
+  }
+  return name.length > 0;
+}
+
+/** Whether a name is "." or "..", which each directory has and readers leave out. */
+export function isDots(name: Uint8Array): boolean {
+  return name.length <= 2 && name[0] === 0x2e && (name.length === 1 || name[1] === 0x2e);
+}
+
+/** Whether a directory can have an entry of this name: `isPossibleName`, and not `isDots`. */
+export function isUsableName(name: Uint8Array): boolean {
+  return isPossibleName(name) && !isDots(name);
+}
+
 export function hasTrailingSlash(path: PathLike): boolean {
   const data = pathBytes(path);
   return data.length > 1 && data[data.length - 1] === SLASH;
