@@ -136,7 +136,7 @@ async function openDisks(wanted: readonly DiskToOpen[], options: Options, around
     if (options.rt !== undefined) {
       const file = await openFile(options.rt as string, { blocking: true });
       files.push(file);
-      realtime = cachedDevice(around.watch.guard(file));
+      realtime = cachedDevice(around.watch.guard(file), { direct: true });
     }
     return makeGuest(disks, await openMapped(disks, around.out), files, realtime, options, around);
   } catch (error) {
@@ -166,7 +166,7 @@ async function openDisk(
     if (count === 1 || error.code === "io" || watch.ended(error)) throw error;
     report(findingFromError(error));
   }
-  const device = cachedDevice(container?.device ?? bufferDevice(new Uint8Array(0)), { budget });
+  const device = cachedDevice(container?.device ?? bufferDevice(new Uint8Array(0)), { budget, direct: true });
   let partitions: Partitions = { tables: [], partitions: [], gaps: [] };
   try {
     partitions = await readPartitions(device, { report, nested: "any" });

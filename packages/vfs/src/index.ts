@@ -1,5 +1,5 @@
 export { InodeIndex, ListingCache } from "./directory-cache.js";
-export { type Entry, type EntryParts, textPair, toEntry } from "./entry.js";
+export { type Entry, type EntryParts, entryText, textPair, toEntry } from "./entry.js";
 export {
   clampRead,
   filePieces,

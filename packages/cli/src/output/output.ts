@@ -24,6 +24,8 @@ export class Output {
   readonly #colors: ReturnType<typeof colors.createColors>;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
+  /** Lines that are not bytes yet: many are encoded at once. */
+  #text = "";
 
   constructor(options: OutputOptions) {
     this.options = options;
@@ -43,7 +45,7 @@ export class Output {
 
   /** A line of the answer. Text from the guest must have been escaped. */
   line(text = ""): void {
-    this.bytes(Buffer.from(`${text}\n`));
+    this.#text += `${text}\n`;
   }
 
   lines(texts: readonly string[]): void {
@@ -52,6 +54,15 @@ export class Output {
 
   /** Bytes of the answer, as they are. */
   bytes(data: Uint8Array): void {
+    this.#encode();
+    this.#pending.push(data);
+    this.#pendingBytes += data.length;
+  }
+
+  #encode(): void {
+    if (this.#text === "") return;
+    const data = Buffer.from(this.#text);
+    this.#text = "";
     this.#pending.push(data);
     this.#pendingBytes += data.length;
   }
@@ -63,7 +74,7 @@ export class Output {
 
   /** Whether enough is pending to wait for its reader. */
   get isFull(): boolean {
-    return this.#pendingBytes >= CHUNK;
+    return this.#pendingBytes + this.#text.length >= CHUNK;
   }
 
   /** Waits for a slow reader once enough is pending, so that a long answer does not pile up in memory. */
@@ -72,6 +83,7 @@ export class Output {
   }
 
   async flush(): Promise<void> {
+    this.#encode();
     if (this.#pendingBytes === 0) return;
     const data = this.#pending.length === 1 ? this.#pending[0]! : Buffer.concat(this.#pending);
     this.#pending = [];
