@@ -154,7 +154,7 @@ async function openDisk(
   { out, limits, watch }: Surroundings,
 ): Promise<Disk> {
   const stats: ReadStats = { reads: 0, bytes: 0 };
-  const budget = Math.max(1 << 20, Math.min(64 << 20, Math.floor(limits.memory / 8 / count)));
+  const budget = Math.max(1 << 20, Math.min(24 << 20, Math.floor(limits.memory / 8 / count)));
   const report: Report = (entry) => out.log.report({ ...entry, device: entry.device ?? name });
   const around = { options: imageOptions(options), report, watch, files, stats, cacheBudget: budget / 2 };
   let container: DiskImage | undefined;

@@ -39,7 +39,7 @@ export function textPair<K extends string>(
 
 export interface EntryParts {
   readonly path: Uint8Array;
-  readonly inode: Inode | undefined;
+  readonly inode: Pick<Inode, "stat"> | undefined;
   /** Content of a symbolic link. */
   readonly target?: Uint8Array | undefined;
   /** Lower-case hexadecimal digest of a regular file. */

@@ -35,6 +35,7 @@ export {
   resolve,
   type WalkPolicy,
 } from "./resolve.js";
+export { plainStat } from "./stat.js";
 export { nanoseconds } from "./time.js";
 export type {
   ChecksumPolicy,

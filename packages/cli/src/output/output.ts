@@ -59,6 +59,13 @@ export class Output {
     this.#pendingBytes += data.length;
   }
 
+  /** Bytes of the answer with a NUL behind them. */
+  ended(data: Uint8Array): void {
+    const pair = Buffer.alloc(data.length + 1);
+    pair.set(data);
+    this.bytes(pair);
+  }
+
   #encode(): void {
     if (this.#text === "") return;
     const data = Buffer.from(this.#text);
