@@ -38,17 +38,21 @@ export function probe(image) {
   });
 }
 
-/** Every entry of a volume with its inode: how many there are. */
+/** Every entry of a volume with its path, mode and size, as `find -printf "%s %m %p"` takes them: how many there are. */
 export function list(image) {
   return withImage(image, async (device) => {
     const fs = await openFileSystem(device, FORMATS);
     let count = 0;
+    let shown = 0;
     for await (const batch of walkBatches(await fs.root(), Uint8Array.of(0x2f))) {
-      for (const { inode, error } of batch) {
+      for (const { path, inode, error } of batch) {
         if (error !== undefined) throw error;
-        if (inode.stat.size >= 0) count += 1;
+        const { size, mode } = inode.stat;
+        shown += path.length + size + mode;
+        count += 1;
       }
     }
+    if (!(shown > count)) throw new Error("sizes and paths are missing");
     return count;
   });
 }

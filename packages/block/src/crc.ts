@@ -1,9 +1,10 @@
 import { WASM } from "./crc32c-wasm.js";
+import { viewOf } from "./struct.js";
 import { compileWasm } from "./wasm.js";
 
-/** Tables for slicing by eight: table[n][b] is the CRC of byte b followed by n zero bytes. Reflected polynomial. */
+/** Tables for slicing by sixteen: table[n][b] is the CRC of byte b followed by n zero bytes. Reflected polynomial. */
 function makeTables(polynomial: number): Int32Array {
-  const tables = new Int32Array(8 * 256);
+  const tables = new Int32Array(16 * 256);
   for (let byte = 0; byte < 256; byte += 1) {
     let crc = byte;
     for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ polynomial : crc >>> 1;
@@ -16,29 +17,61 @@ function makeTables(polynomial: number): Int32Array {
   return tables;
 }
 
+/** Below this many bytes the view that longer ones are read through costs more than it gains. */
+const SHORT = 256;
+
 /** Runs the bare register over bytes `from` to `to`: no inversion at either end. Signed in, signed out. */
 function update(tables: Int32Array, register: number, data: Uint8Array, from: number, to: number): number {
+  if (to - from >= SHORT) return updateView(tables, register, viewOf(data), from, to);
   let crc = register;
-  let at = from;
-  for (const end = to - 7; at < end; at += 8) {
-    const low = crc ^ (data[at]! | (data[at + 1]! << 8) | (data[at + 2]! << 16) | (data[at + 3]! << 24));
-    crc =
-      tables[0x700 + (low & 0xff)]! ^
-      tables[0x600 + ((low >>> 8) & 0xff)]! ^
-      tables[0x500 + ((low >>> 16) & 0xff)]! ^
-      tables[0x400 + (low >>> 24)]! ^
-      tables[0x300 + data[at + 4]!]! ^
-      tables[0x200 + data[at + 5]!]! ^
-      tables[0x100 + data[at + 6]!]! ^
-      tables[data[at + 7]!]!;
-  }
-  for (; at < to; at += 1) crc = (crc >>> 8) ^ tables[(crc ^ data[at]!) & 0xff]!;
+  for (let at = from; at < to; at += 1) crc = (crc >>> 8) ^ tables[(crc ^ data[at]!) & 0xff]!;
   return crc;
 }
 
+/** As `update`; sixteen bytes at a time, then four, then one. */
+function updateView(tables: Int32Array, register: number, view: DataView, from: number, to: number): number {
+  let crc = register;
+  let at = from;
+  for (const end = to - 15; at < end; at += 16) {
+    const a = crc ^ view.getInt32(at, true);
+    const b = view.getInt32(at + 4, true);
+    const c = view.getInt32(at + 8, true);
+    const d = view.getInt32(at + 12, true);
+    crc =
+      tables[0xf00 + (a & 0xff)]! ^
+      tables[0xe00 + ((a >>> 8) & 0xff)]! ^
+      tables[0xd00 + ((a >>> 16) & 0xff)]! ^
+      tables[0xc00 + (a >>> 24)]! ^
+      tables[0xb00 + (b & 0xff)]! ^
+      tables[0xa00 + ((b >>> 8) & 0xff)]! ^
+      tables[0x900 + ((b >>> 16) & 0xff)]! ^
+      tables[0x800 + (b >>> 24)]! ^
+      tables[0x700 + (c & 0xff)]! ^
+      tables[0x600 + ((c >>> 8) & 0xff)]! ^
+      tables[0x500 + ((c >>> 16) & 0xff)]! ^
+      tables[0x400 + (c >>> 24)]! ^
+      tables[0x300 + (d & 0xff)]! ^
+      tables[0x200 + ((d >>> 8) & 0xff)]! ^
+      tables[0x100 + ((d >>> 16) & 0xff)]! ^
+      tables[d >>> 24]!;
+  }
+  for (const end = to - 3; at < end; at += 4) crc = updateWord(tables, crc, view.getInt32(at, true));
+  for (; at < to; at += 1) crc = (crc >>> 8) ^ tables[(crc ^ view.getUint8(at)) & 0xff]!;
+  return crc;
+}
+
+/** As `update`, over the four bytes of a little-endian word. */
+function updateWord(tables: Int32Array, register: number, word: number): number {
+  const low = register ^ word;
+  return (
+    tables[0x300 + (low & 0xff)]! ^
+    tables[0x200 + ((low >>> 8) & 0xff)]! ^
+    tables[0x100 + ((low >>> 16) & 0xff)]! ^
+    tables[low >>> 24]!
+  );
+}
+
 const CASTAGNOLI = 0x82f63b78;
-/** Fewer bytes than this are summed here: handing them over costs more. */
-const FEW = 128;
 
 /** What assembly/crc32c.ts exports. */
 interface Crc32cExports {
@@ -52,10 +85,11 @@ interface Crc32cExports {
 /** CRC-32C with the tables in hand: those of WebAssembly, where there is any. */
 interface Crc32c {
   readonly tables: Int32Array;
-  /** Runs the bare register over many bytes. */
+  /** As `update`, for ranges that are not short. */
   update(register: number, data: Uint8Array, from: number, to: number): number;
 }
 
+/** V8 takes milliseconds to make `updateView` fast, which is longer than a small disk takes; WebAssembly is fast at once. */
 function makeCrc32c(): Crc32c {
   let wasm: Crc32cExports;
   try {
@@ -63,7 +97,7 @@ function makeCrc32c(): Crc32c {
   } catch {
     // A content policy forbids it, or there is no room for its memory.
     const tables = makeTables(CASTAGNOLI);
-    return { tables, update: (register, data, from, to) => update(tables, register, data, from, to) };
+    return { tables, update: (register, data, from, to) => updateView(tables, register, viewOf(data), from, to) };
   }
   wasm.makeTables(CASTAGNOLI);
   const start = wasm.DATA.value;
@@ -99,8 +133,20 @@ export function crc32(data: Uint8Array, seed = 0): number {
  */
 export function crc32cRaw(data: Uint8Array, register: number, from = 0, to = data.length): number {
   castagnoli ??= makeCrc32c();
-  if (to - from >= FEW) return castagnoli.update(register | 0, data, from, to) >>> 0;
+  if (to - from >= SHORT) return castagnoli.update(register | 0, data, from, to) >>> 0;
   return update(castagnoli.tables, register | 0, data, from, to) >>> 0;
+}
+
+/** As `crc32cRaw`, of bytes `from` to `to` of a view: for who has one, it takes half of the time of short ranges. */
+export function crc32cOfView(view: DataView, register: number, from: number, to: number): number {
+  castagnoli ??= makeCrc32c();
+  return updateView(castagnoli.tables, register | 0, view, from, to) >>> 0;
+}
+
+/** The bare CRC-32C register over the four bytes of a little-endian word: what seeds most checksums of ext4. */
+export function crc32cWord(value: number, register: number): number {
+  castagnoli ??= makeCrc32c();
+  return updateWord(castagnoli.tables, register | 0, value) >>> 0;
 }
 
 /** CRC-32C inverted at both ends, as in iSCSI, btrfs, XFS and VHDX. `seed` is an earlier result. */

@@ -1,5 +1,5 @@
 export { abortable, polledSignal, throwIfAborted, turnFor } from "./abort.js";
-export { crc32, crc32c, crc32cRaw } from "./crc.js";
+export { crc32, crc32c, crc32cOfView, crc32cRaw, crc32cWord } from "./crc.js";
 export { allocate, type BlockDevice, type ByteRange, checkRange, type MappedRange, readUpTo } from "./device.js";
 export { errorsOf, type FieldOffsets, type FormatErrors } from "./error-place.js";
 export {
@@ -22,6 +22,7 @@ export {
   type Severity,
 } from "./finding.js";
 export { formatGuid, formatUuid, isZero } from "./guid.js";
+export { LastView } from "./last-view.js";
 export { type Mapping, mappedDevice, type Run, runsDevice } from "./mapped.js";
 export { type CachedDevice, cachedDevice, type PageCacheOptions } from "./page-cache.js";
 export { type ParityRow, rebuildStripe } from "./parity.js";

@@ -15,6 +15,12 @@ export interface PageCacheOptions {
   readonly readAhead?: number;
   /** Reads of this many bytes or more pass by the cache. Default 256 KiB. */
   readonly bypass?: number;
+  /**
+   * Reads that bring memory of their own, which are those of files' contents, pass by the cache too, but for what one
+   * held page has: a local file answers in microseconds, less than it takes to keep a copy that nobody comes back for. Wrong
+   * where each read waits for a network. Default false.
+   */
+  readonly direct?: boolean;
 }
 
 interface Page {
@@ -54,6 +60,7 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
   const budget = options.budget ?? 32 << 20;
   const readAhead = options.readAhead ?? 1 << 20;
   const bypass = options.bypass ?? 256 << 10;
+  const direct = options.direct ?? false;
   // Written so that NaN is refused too.
   if (!(pageSize >= 512 && isPowerOfTwo(pageSize) && budget >= pageSize && readAhead >= 0 && bypass >= 0)) {
     throw new ImageError("invalid-argument", `a page cache of ${budget} bytes in pages of ${pageSize} bytes`);
@@ -171,7 +178,8 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
     const page = pages.get(index);
     if (page === undefined || start + length > page.data.length) return undefined;
     page.used = true;
-    return page.data.subarray(start, start + length);
+    // Not `subarray`, which takes twice as long.
+    return new Uint8Array(page.data.buffer, page.data.byteOffset + start, length);
   };
 
   const readPages = async (offset: number, length: number, into: Uint8Array | undefined): Promise<Uint8Array> => {
@@ -206,7 +214,7 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
     checkRange(device.size, offset, length);
     throwIfAborted(signal);
     if (length === 0) return new Uint8Array(0);
-    if (length >= bypass) return fetch(offset, length, signal, into);
+    if (length >= bypass || (direct && into !== undefined)) return fetch(offset, length, signal, into);
     let result: Uint8Array;
     try {
       // The load may be shared: this reader's signal ends its own wait, not the others' read.

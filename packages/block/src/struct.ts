@@ -100,7 +100,8 @@ export function struct<F extends Fields>(name: string, size: number, endian: End
   let places: Record<string, { offset: number; size: number }> | undefined;
   Object.defineProperty(readers, "$fields", {
     get: () => {
-      places ??= Object.fromEntries(Object.entries(fields).map(([key, spec]) => [key, placeOf(spec)]));
+      // Copied, for the same reason.
+      places ??= { ...Object.fromEntries(Object.entries(fields).map(([key, spec]) => [key, placeOf(spec)])) };
       return places;
     },
   });

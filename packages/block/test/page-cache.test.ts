@@ -31,6 +31,19 @@ test("memory to spare is handed on past the cache, filled from several pages, an
   expect(Buffer.compare(await cached.read(KIB / 2, 2 * KIB), data.subarray(KIB / 2, KIB / 2 + 2 * KIB))).toBe(0);
 });
 
+test("direct: a read that brings memory passes by the cache, but for what it holds", async () => {
+  const device = fakeDevice(data);
+  const cached = cachedDevice(device, { ...lone, direct: true });
+  const spare = new Uint8Array(300);
+  const readToSpare = async () =>
+    Buffer.compare(await cached.read(100, 300, undefined, spare), data.subarray(100, 400));
+  expect([await readToSpare(), device.calls.length, cached.held]).toEqual([0, 1, 0]);
+  await cached.read(100, 300);
+  expect([device.calls.length, cached.held > 0]).toEqual([2, true]);
+  expect(await readToSpare()).toBe(0);
+  expect(device.calls).toHaveLength(2);
+});
+
 describe("any reads, any options: the bytes are those of the device", () => {
   const range = fc.tuple(fc.nat(data.length), fc.oneof(fc.nat(3000), fc.nat(data.length)));
   const options = fc.record({

@@ -1,6 +1,5 @@
 import { hasBit } from "@guestprobe/block";
-import { viewOf } from "@guestprobe/block/struct";
-import { type DeviceNumber, FILE_TYPE_OF_MODE, nanoseconds, type Stat } from "@guestprobe/vfs";
+import { type DeviceNumber, FILE_TYPE_OF_MODE, type FileType, nanoseconds, type Stat } from "@guestprobe/vfs";
 import {
   btrfs_timespec,
   INODE_APPEND,
@@ -16,15 +15,63 @@ import {
   INODE_SYNC,
   btrfs_inode_item as item,
 } from "./layout.js";
+import type { ItemBytes } from "./node.js";
 import { corrupt, decodeAt } from "./place.js";
 
-/** An inode item that was checked. */
-export interface InodeItem {
-  readonly stat: Stat;
-  /** As lsattr and chattr name them; put together when asked for. */
-  readonly flags: () => readonly string[];
+/** An inode item that was checked: what `stat` says, its times decoded when they are asked for. */
+export class InodeItem implements Stat {
+  readonly type: FileType;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly nlink: number;
+  readonly ino: number;
+  readonly rdev: DeviceNumber | undefined;
+  readonly #view: DataView;
+  readonly #base: number;
+
+  /** What `decodeInodeItem` has checked: an item at byte `base` of `view`. */
+  constructor(ino: number, type: FileType, size: number, view: DataView, base: number) {
+    this.type = type;
+    this.mode = item.mode(view, base) & 0o7777;
+    this.uid = item.uid(view, base);
+    this.gid = item.gid(view, base);
+    this.size = size;
+    this.nlink = item.nlink(view, base);
+    this.ino = ino;
+    this.rdev = type === "char" || type === "block" ? deviceNumber(item.rdev(view, base)) : undefined;
+    this.#view = view;
+    this.#base = base;
+  }
+
+  get atimeNs(): bigint {
+    return timeNs(this.#view, this.#base + item.$fields.atime.offset);
+  }
+
+  get mtimeNs(): bigint {
+    return timeNs(this.#view, this.#base + item.$fields.mtime.offset);
+  }
+
+  get ctimeNs(): bigint {
+    return timeNs(this.#view, this.#base + item.$fields.ctime.offset);
+  }
+
+  get crtimeNs(): bigint {
+    return timeNs(this.#view, this.#base + item.$fields.otime.offset);
+  }
+
+  /** As lsattr and chattr name them. */
+  get flagNames(): readonly string[] {
+    const flags = item.flags(this.#view, this.#base);
+    const isVerity = hasBit(item.ro_flags(this.#view, this.#base), INODE_RO_VERITY);
+    return [...FLAGS.filter(([bit]) => hasBit(flags, bit)).map(([, name]) => name), ...(isVerity ? ["verity"] : [])];
+  }
+
   /** Whether the file's data has no checksums. */
-  readonly noDataSum: boolean;
+  get noDataSum(): boolean {
+    return hasBit(item.flags(this.#view, this.#base), INODE_NODATASUM);
+  }
 }
 
 const FLAGS: readonly (readonly [bit: number, name: string])[] = [
@@ -51,16 +98,14 @@ export function timeNs(view: DataView, at: number): bigint {
 /**
  * Decodes an inode item.
  *
- * @param offset Where it lies: bytes from the start of the device.
  * @throws ImageError `corrupt`.
  */
-export function decodeInodeItem(data: Uint8Array, ino: number, offset: number | undefined): InodeItem {
+export function decodeInodeItem({ view, start, size, offset }: ItemBytes, ino: number): InodeItem {
   const structure = item.$name;
-  if (data.length < item.$size) {
-    throw corrupt(`inode ${ino}: an item of ${data.length} bytes, expected ${item.$size}`, { structure, offset });
+  if (size < item.$size) {
+    throw corrupt(`inode ${ino}: an item of ${size} bytes, expected ${item.$size}`, { structure, offset });
   }
-  const view = viewOf(data);
-  const mode = item.mode(view, 0);
+  const mode = item.mode(view, start);
   const type = FILE_TYPE_OF_MODE[mode >>> 12];
   if (type === undefined) {
     throw corrupt(`inode ${ino}: mode 0${mode.toString(8)} has no type`, {
@@ -69,27 +114,18 @@ export function decodeInodeItem(data: Uint8Array, ino: number, offset: number | 
       offset: offset === undefined ? undefined : offset + item.$fields.mode.offset,
     });
   }
-  const flags = item.flags(view, 0);
-  const isVerity = hasBit(item.ro_flags(view, 0), INODE_RO_VERITY);
-  const stat: Stat = {
-    type,
-    mode: mode & 0o7777,
-    uid: item.uid(view, 0),
-    gid: item.gid(view, 0),
-    size: decodeAt(offset, () => item.size(view, 0)),
-    nlink: item.nlink(view, 0),
-    ino,
-    rdev: type === "char" || type === "block" ? deviceNumber(item.rdev(view, 0)) : undefined,
-    atimeNs: timeNs(view, item.$fields.atime.offset),
-    mtimeNs: timeNs(view, item.$fields.mtime.offset),
-    ctimeNs: timeNs(view, item.$fields.ctime.offset),
-    crtimeNs: timeNs(view, item.$fields.otime.offset),
-  };
-  const names = (): readonly string[] => [
-    ...FLAGS.filter(([bit]) => hasBit(flags, bit)).map(([, name]) => name),
-    ...(isVerity ? ["verity"] : []),
-  ];
-  return { stat, flags: names, noDataSum: hasBit(flags, INODE_NODATASUM) };
+  return new InodeItem(ino, type, sizeOf(view, start, offset), view, start);
+}
+
+/** Its own function: only damage needs the place, and a closure for each inode takes longer than the field. */
+function sizeOf(view: DataView, start: number, offset: number | undefined): number {
+  try {
+    return item.size(view, start);
+  } catch (error) {
+    return decodeAt(offset, () => {
+      throw error;
+    });
+  }
 }
 
 /** The kernel's own dev_t: 12 bits of major number above 20 bits of minor. */

@@ -28,7 +28,7 @@ export async function readInode(
   throwIfAborted(signal);
   const item = await context.trees.find(subvolume.root, makeKey(ino, INODE_ITEM_KEY), signal);
   if (item === undefined) return undefined;
-  return new BtrfsInode(context, subvolume, decodeInodeItem(item.data, ino, item.offset), item.offset);
+  return new BtrfsInode(context, subvolume, decodeInodeItem(item, ino), item.offset);
 }
 
 /** The inode that a tree says is there. @throws ImageError `corrupt` if it is not. */
@@ -47,26 +47,23 @@ class BtrfsInode implements Inode {
   readonly stat: Stat;
   readonly subvolume: number;
   readonly offset: number | undefined;
-  readonly #flags: () => readonly string[];
+  readonly #item: InodeItem;
   readonly #context: Context;
   readonly #subvolume: RootItem;
-  readonly #content: FileContent;
   /** Where the last read ended, to know a reader that goes on. */
   #next = 0;
 
   constructor(context: Context, subvolume: RootItem, item: InodeItem, offset: number | undefined) {
-    this.stat = item.stat;
+    this.stat = item;
     this.subvolume = subvolume.id;
     this.offset = offset;
-    this.#flags = item.flags;
+    this.#item = item;
     this.#context = context;
     this.#subvolume = subvolume;
-    const { ino, size } = item.stat;
-    this.#content = { root: subvolume.root, ino, size, noDataSum: item.noDataSum };
   }
 
   get flags(): readonly string[] {
-    return this.#flags();
+    return this.#item.flagNames;
   }
 
   async *entries(signal?: AbortSignal): AsyncGenerator<readonly Dirent[]> {
@@ -79,9 +76,8 @@ class BtrfsInode implements Inode {
       const batch: Dirent[] = [];
       let failure: unknown;
       for (let slot = first; slot < end && failure === undefined; slot += 1) {
-        const { data, offset } = leafItem(leaf, slot);
         try {
-          for (const entry of decodeDirItems(data, "name", offset)) batch.push(direntOf(entry));
+          for (const entry of decodeDirItems(leafItem(leaf, slot), "name")) batch.push(direntOf(entry));
         } catch (error) {
           failure = error;
         }
@@ -97,7 +93,7 @@ class BtrfsInode implements Inode {
     const key = makeKey(this.stat.ino, DIR_ITEM_KEY, nameHash(name));
     const item = await this.#context.trees.find(this.#subvolume.root, key, signal);
     if (item === undefined) return undefined;
-    const found = decodeDirItems(item.data, "name", item.offset).find((entry) => equalBytes(entry.name, name));
+    const found = decodeDirItems(item, "name").find((entry) => equalBytes(entry.name, name));
     return found && this.#follow(found.location, name, signal);
   }
 
@@ -113,7 +109,7 @@ class BtrfsInode implements Inode {
     const key: Key = { objectHi, objectLo, type: INODE_ITEM_KEY, offsetHi: 0, offsetLo: 0 };
     const item = this.#context.trees.findNow(this.#subvolume.root, key);
     if (item === undefined) return undefined;
-    const decoded = decodeInodeItem(item.data, objectidOf(key), item.offset);
+    const decoded = decodeInodeItem(item, objectidOf(key));
     return new BtrfsInode(this.#context, this.#subvolume, decoded, item.offset);
   }
 
@@ -189,11 +185,15 @@ class BtrfsInode implements Inode {
     const all: Xattr[] = [];
     for await (const { leaf, first, end } of this.#context.trees.range(this.#subvolume.root, from, to, signal)) {
       for (let slot = first; slot < end; slot += 1) {
-        const { data, offset } = leafItem(leaf, slot);
-        for (const { name, value } of decodeDirItems(data, "xattr", offset)) all.push({ name, value });
+        for (const { name, value } of decodeDirItems(leafItem(leaf, slot), "xattr")) all.push({ name, value });
       }
     }
     return all;
+  }
+
+  get #content(): FileContent {
+    const { ino, size, noDataSum } = this.#item;
+    return { root: this.#subvolume.root, ino, size, noDataSum };
   }
 
   #requireDirectory(): void {

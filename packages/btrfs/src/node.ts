@@ -71,26 +71,66 @@ export function childPointer(node: Node, slot: number): { readonly logical: numb
   return { logical: btrfs_key_ptr.blockptr(node.view, at), generation: btrfs_key_ptr.generation(node.view, at) };
 }
 
-/** The data of an item of a leaf: a key, where it lies in the node, and a view on it. */
-export interface Item {
-  readonly key: Key;
-  readonly data: Uint8Array;
-  /** Logical address of the data. */
-  readonly logical: number;
+/** The data of an item, as bytes of the view of its leaf. */
+export interface ItemBytes {
+  readonly view: DataView;
+  /** Byte of the view at which it begins. */
+  readonly start: number;
+  /** Bytes. */
+  readonly size: number;
   /** Bytes from the start of the device, if the leaf was read from the one that the volume was opened on. */
   readonly offset: number | undefined;
 }
 
+/** An item of a leaf: a key, its data, and where that lies. */
+export interface Item extends ItemBytes {
+  readonly key: Key;
+  readonly data: Uint8Array;
+  /** Logical address of the data. */
+  readonly logical: number;
+}
+
+/** Made for each item that a walk looks at: a key and a view of the data only where somebody asks. */
+class LeafItem implements Item {
+  readonly start: number;
+  readonly size: number;
+  readonly offset: number | undefined;
+  readonly #leaf: Node;
+  readonly #slot: number;
+
+  constructor(leaf: Node, slot: number) {
+    const at = keyAt(leaf, slot);
+    this.start = HEADER + btrfs_item.offset(leaf.view, at);
+    this.size = btrfs_item.size(leaf.view, at);
+    this.offset = leaf.origin === undefined ? undefined : leaf.origin + this.start;
+    this.#leaf = leaf;
+    this.#slot = slot;
+  }
+
+  get view(): DataView {
+    return this.#leaf.view;
+  }
+
+  get key(): Key {
+    return nodeKey(this.#leaf, this.#slot);
+  }
+
+  get data(): Uint8Array {
+    return bytesOf(this.#leaf.view, this.start, this.size);
+  }
+
+  get logical(): number {
+    return this.#leaf.logical + this.start;
+  }
+}
+
 export function leafItem(leaf: Node, slot: number): Item {
-  const at = keyAt(leaf, slot);
-  const start = HEADER + btrfs_item.offset(leaf.view, at);
-  const data = leaf.bytes.subarray(start, start + btrfs_item.size(leaf.view, at));
-  return {
-    key: readKey(leaf.view, at),
-    data,
-    logical: leaf.logical + start,
-    offset: leaf.origin === undefined ? undefined : leaf.origin + start,
-  };
+  return new LeafItem(leaf, slot);
+}
+
+/** `size` bytes from byte `start` of a view. */
+export function bytesOf(view: DataView, start: number, size: number): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset + start, size);
 }
 
 /**

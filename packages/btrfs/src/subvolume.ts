@@ -80,7 +80,7 @@ export class Subvolumes {
     const key = makeKey(this.#superblock.rootDirObjectid, DIR_ITEM_KEY, nameHash(DEFAULT_NAME));
     const item = await this.#trees.find(this.#rootTree, key, signal);
     if (item === undefined) return FS_TREE_OBJECTID;
-    const entry = decodeDirItems(item.data, "name", item.offset).find(({ name }) => equalBytes(name, DEFAULT_NAME));
+    const entry = decodeDirItems(item, "name").find(({ name }) => equalBytes(name, DEFAULT_NAME));
     return entry === undefined ? FS_TREE_OBJECTID : objectidOf(entry.location);
   }
 

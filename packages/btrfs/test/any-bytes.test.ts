@@ -13,6 +13,7 @@ import { SUPER_MAGIC, SUPER_SIZE } from "../src/layout.js";
 import { decodeNode, leafItem } from "../src/node.js";
 import { decodeRootItem, decodeRootRef } from "../src/root-item.js";
 import { decodeSuperblock } from "../src/superblock.js";
+import { itemBytes } from "./lib/item.js";
 
 const key = makeKey(256, 228, 0x10_0000);
 const nothing = new Uint8Array(16);
@@ -48,10 +49,10 @@ const decoders: Readonly<Record<string, (data: Uint8Array) => unknown>> = {
   sysChunkArray: (data) => decodeSysChunkArray(data, 4096, 0),
   leaf: (data) => nodeOf(data, 0),
   innerNode: (data) => nodeOf(data, 1),
-  inode: (data) => decodeInodeItem(data, 256, 0),
-  names: (data) => decodeDirItems(data, "name", 0),
-  attributes: (data) => decodeDirItems(data, "xattr", 0),
-  extent: (data) => decodeFileExtent({ key, data, logical: 0, offset: 0 }, 4096),
+  inode: (data) => decodeInodeItem(itemBytes(data, 0), 256),
+  names: (data) => decodeDirItems(itemBytes(data, 0), "name"),
+  attributes: (data) => decodeDirItems(itemBytes(data, 0), "xattr"),
+  extent: (data) => decodeFileExtent({ ...itemBytes(data, 0), key, data, logical: 0 }, 4096),
   root: (data) => decodeRootItem(data, 5, 4096, 0),
   rootRef: (data) => decodeRootRef(data, 0),
   lzo: (data) => decodeLzo(decodeLzo1x, data, 65536, 4096),

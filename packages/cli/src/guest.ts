@@ -136,7 +136,7 @@ async function openDisks(wanted: readonly DiskToOpen[], options: Options, around
     if (options.rt !== undefined) {
       const file = await openFile(options.rt as string, { blocking: true });
       files.push(file);
-      realtime = cachedDevice(around.watch.guard(file));
+      realtime = cachedDevice(around.watch.guard(file), { direct: true });
     }
     return makeGuest(disks, await openMapped(disks, around.out), files, realtime, options, around);
   } catch (error) {
@@ -154,7 +154,7 @@ async function openDisk(
   { out, limits, watch }: Surroundings,
 ): Promise<Disk> {
   const stats: ReadStats = { reads: 0, bytes: 0 };
-  const budget = Math.max(1 << 20, Math.min(64 << 20, Math.floor(limits.memory / 8 / count)));
+  const budget = Math.max(1 << 20, Math.min(24 << 20, Math.floor(limits.memory / 8 / count)));
   const report: Report = (entry) => out.log.report({ ...entry, device: entry.device ?? name });
   const around = { options: imageOptions(options), report, watch, files, stats, cacheBudget: budget / 2 };
   let container: DiskImage | undefined;
@@ -166,7 +166,7 @@ async function openDisk(
     if (count === 1 || error.code === "io" || watch.ended(error)) throw error;
     report(findingFromError(error));
   }
-  const device = cachedDevice(container?.device ?? bufferDevice(new Uint8Array(0)), { budget });
+  const device = cachedDevice(container?.device ?? bufferDevice(new Uint8Array(0)), { budget, direct: true });
   let partitions: Partitions = { tables: [], partitions: [], gaps: [] };
   try {
     partitions = await readPartitions(device, { report, nested: "any" });

@@ -1,4 +1,5 @@
-import { crc32cRaw, type ErrorPlace, finding, ImageError, type Report } from "@guestprobe/block";
+import { crc32cOfView, type ErrorPlace, finding, ImageError, type Report } from "@guestprobe/block";
+import { viewOf } from "@guestprobe/block/struct";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import { BAD_CHECKSUM } from "./findings.js";
 import { hex } from "./place.js";
@@ -28,34 +29,25 @@ export function compareChecksums(
   return false;
 }
 
-const word = new Uint8Array(4);
-const wordView = new DataView(word.buffer);
+const zeros = viewOf(new Uint8Array(4));
 
-/** CRC-32C of a little-endian 32-bit word. */
-export function crcWord(register: number, value: number): number {
-  wordView.setUint32(0, value, true);
-  return crc32cRaw(word, register);
-}
-
-const zeros = new Uint8Array(4);
-
-/** CRC-32C of bytes `from` to `to` of `data`, with `size` bytes (at most 4) from `at` taken as zeros. */
+/** CRC-32C of bytes `from` to `to` of `view`, with `size` bytes (at most 4) from `at` taken as zeros. */
 export function crcOfPartWithGap(
   register: number,
-  data: Uint8Array,
+  view: DataView,
   from: number,
   to: number,
   at: number,
   size: number,
 ): number {
-  const before = crc32cRaw(data, register, from, at);
-  const gap = crc32cRaw(zeros, before, 0, size);
-  return crc32cRaw(data, gap, at + size, to);
+  const before = crc32cOfView(view, register, from, at);
+  const gap = crc32cOfView(zeros, before, 0, size);
+  return crc32cOfView(view, gap, at + size, to);
 }
 
 /** CRC-32C of `data` with `size` bytes (at most 4) from `at` taken as zeros: where the checksum itself is stored. */
 export function crcWithGap(register: number, data: Uint8Array, at: number, size: number): number {
-  return crcOfPartWithGap(register, data, 0, data.length, at, size);
+  return crcOfPartWithGap(register, viewOf(data), 0, data.length, at, size);
 }
 
 let crc16Table: Uint16Array | undefined;

@@ -1,7 +1,8 @@
 import { equalBytes } from "@guestprobe/block";
+import { isPossibleName } from "@guestprobe/vfs";
 import { foldName } from "./casefold.js";
 import { hashName, type NameHash } from "./dir-hash.js";
-import { isUsableName, type RawDirent } from "./directory.js";
+import type { RawDirent } from "./directory.js";
 import { INCOMPAT } from "./features.js";
 import type { DecodedInode } from "./inode.js";
 import { DX_HASH_LEGACY_UNSIGNED, DX_HASH_TEA, EXT4_CASEFOLD_FL, EXT4_ENCRYPT_FL } from "./layout.js";
@@ -37,7 +38,7 @@ export function signedVersion(sb: Superblock, version: number): number {
 export function nameRules(sb: Superblock, inode: DecodedInode, hashVersion: number): NameRules {
   if ((inode.flags & EXT4_ENCRYPT_FL) !== 0) return encryptedNames(sb, hashVersion);
   const folds = (inode.flags & EXT4_CASEFOLD_FL) !== 0 && (sb.incompat & INCOMPAT.casefold) !== 0;
-  const shown = (entry: RawDirent) => (isUsableName(entry.name) ? entry.name : undefined);
+  const shown = (entry: RawDirent) => (isPossibleName(entry.name) ? entry.name : undefined);
   return { shown, query: (name) => (folds ? foldedQuery(sb, name) : exactQuery(sb, name)) };
 }
 

@@ -1,9 +1,9 @@
 import { finding, type ImageError } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import type { Dirent } from "@guestprobe/vfs";
+import { type Dirent, isDots } from "@guestprobe/vfs";
 import { type NameRules, nameRules } from "./dir-names.js";
 import { type DirContext, direntForm, linearBlocks, linearLookup } from "./dir-walk.js";
-import { type DirBlock, isDotName, type RawDirent } from "./directory.js";
+import type { DirBlock, RawDirent } from "./directory.js";
 import { COMPAT } from "./features.js";
 import { type FileMap, fileMap } from "./file-map.js";
 import { BAD_NAME } from "./findings.js";
@@ -43,10 +43,10 @@ export class DirReader {
       damage ??= error;
       const batch: Dirent[] = [];
       for (const entry of entries) {
-        if (isDotName(entry.name)) continue;
+        if (isDots(entry.name)) continue;
         const name = rules.shown(entry);
         if (name === undefined) this.#reportName(entry);
-        else batch.push({ name, ino: entry.ino, type: entry.type, ref: entry.offset });
+        else batch.push(name === entry.name ? entry : { ...entry, name });
       }
       if (batch.length > 0) yield batch;
     }
@@ -88,7 +88,7 @@ export class DirReader {
   }
 
   #reportName(entry: RawDirent): void {
-    const place = placeOf(ext4_dir_entry_2, "name_len", entry.offset);
+    const place = placeOf(ext4_dir_entry_2, "name_len", entry.ref);
     const message = `an entry of directory ${this.#inode.ino} for inode ${entry.ino}`;
     this.#volume.report?.(finding(BAD_NAME, message, place));
   }

@@ -1,16 +1,13 @@
 import type { ImageError } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import { FILE_TYPE_OF_DIRENT, type FileType } from "@guestprobe/vfs";
+import { type Dirent, FILE_TYPE_OF_DIRENT } from "@guestprobe/vfs";
 import { ext4_dir_entry_2 as dirent } from "./layout.js";
 import { corrupt } from "./place.js";
 
 /** A used entry of a directory. */
-export interface RawDirent {
-  readonly name: Uint8Array;
-  readonly ino: number;
-  readonly type: FileType | undefined;
+export interface RawDirent extends Dirent {
   /** Where it lies: bytes from the start of the device. */
-  readonly offset: number;
+  readonly ref: number;
   /** The hash stored after the name, in directories that are both encrypted and casefold. */
   readonly hash: readonly [number, number] | undefined;
 }
@@ -45,12 +42,14 @@ export function recordLength(stored: number, blockSize: number): number {
  */
 export function decodeDirBlock(data: Uint8Array, at: number, form: DirentForm): DirBlock {
   const view = viewOf(data);
+  const { buffer, byteOffset } = data;
   const entries: RawDirent[] = [];
-  for (let base = 0; base < data.length; ) {
-    const bad = (field: keyof typeof dirent.$fields, reason: string): DirBlock => ({
-      entries,
-      error: corrupt(dirent, field, at + base, `directory entry: ${reason}`),
-    });
+  let base = 0;
+  const bad = (field: keyof typeof dirent.$fields, reason: string): DirBlock => ({
+    entries,
+    error: corrupt(dirent, field, at + base, `directory entry: ${reason}`),
+  });
+  while (base < data.length) {
     if (base + dirent.$size > data.length) return bad("rec_len", `${data.length - base} bytes are left for it`);
     const length = recordLength(dirent.rec_len(view, base), form.blockSize);
     const nameLength = dirent.name_len(view, base) + (form.hasType ? 0 : dirent.file_type(view, base) * 256);
@@ -66,24 +65,14 @@ export function decodeDirBlock(data: Uint8Array, at: number, form: DirentForm): 
       const hashAt = base + Math.ceil(nameEnd / 4) * 4;
       const hasHash = form.hasHash && hashAt + 8 <= base + length;
       entries.push({
-        name: data.subarray(base + dirent.$size, base + nameEnd),
+        name: new Uint8Array(buffer, byteOffset + base + dirent.$size, nameLength),
         ino,
         type: form.hasType ? FILE_TYPE_OF_DIRENT[dirent.file_type(view, base) & 7] : undefined,
-        offset: at + base,
+        ref: at + base,
         hash: hasHash ? [view.getUint32(hashAt, true), view.getUint32(hashAt + 4, true)] : undefined,
       });
     }
     base += length;
   }
   return { entries, error: undefined };
-}
-
-/** Whether an entry is "." or "..". */
-export function isDotName(name: Uint8Array): boolean {
-  return name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e));
-}
-
-/** Whether a name could be a path component: not empty, no slash, no NUL. */
-export function isUsableName(name: Uint8Array): boolean {
-  return name.length > 0 && !name.includes(0x2f) && !name.includes(0);
 }

@@ -52,7 +52,7 @@ export class ExtInode implements Inode {
   async lookup(name: Uint8Array, signal?: AbortSignal): Promise<ExtInode | undefined> {
     throwIfAborted(signal);
     const found = await this.#reader().lookup(name, signal);
-    return found === undefined ? undefined : this.#open(found.ino, found.offset, signal);
+    return found === undefined ? undefined : this.#open(found.ino, found.ref, signal);
   }
 
   async child(entry: Dirent, signal?: AbortSignal): Promise<ExtInode> {

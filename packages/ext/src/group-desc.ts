@@ -1,6 +1,6 @@
-import { joinU64 } from "@guestprobe/block";
+import { crc32cWord, joinU64 } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import { type ChecksumSink, compareChecksums, crc16, crcWithGap, crcWord } from "./checksum.js";
+import { type ChecksumSink, compareChecksums, crc16, crcWithGap } from "./checksum.js";
 import { COMPAT, INCOMPAT, RO_COMPAT } from "./features.js";
 import { ext4_group_desc as desc } from "./layout.js";
 import { corrupt, placeOf } from "./place.js";
@@ -115,7 +115,7 @@ export const isWideDesc = (sb: Superblock): boolean => sb.descSize >= desc.$size
 /** The checksum that a descriptor should have; undefined where the volume keeps none. Kernel: ext4_group_desc_csum. */
 export function groupDescChecksum(sb: Superblock, group: number, data: Uint8Array): number | undefined {
   const at = desc.$fields.bg_checksum.offset;
-  if (sb.csumSeed !== undefined) return crcWithGap(crcWord(sb.csumSeed, group), data, at, 2) & 0xffff;
+  if (sb.csumSeed !== undefined) return crcWithGap(crc32cWord(group, sb.csumSeed), data, at, 2) & 0xffff;
   if ((sb.roCompat & RO_COMPAT.uninit_bg) === 0) return undefined;
   const number = new Uint8Array(4);
   viewOf(number).setUint32(0, group, true);
@@ -125,5 +125,5 @@ export function groupDescChecksum(sb: Superblock, group: number, data: Uint8Arra
 
 /** Where checksums of an inode and of what belongs to it start. */
 export function inodeSeed(csumSeed: number, ino: number, generation: number): number {
-  return crcWord(crcWord(csumSeed, ino), generation);
+  return crc32cWord(generation, crc32cWord(ino, csumSeed));
 }

@@ -1,4 +1,5 @@
-import { type BlockDevice, finding, ImageError, isImageError, type Report } from "@guestprobe/block";
+import { type BlockDevice, finding, ImageError, isImageError, LastView, type Report } from "@guestprobe/block";
+import { viewOf } from "@guestprobe/block/struct";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import type { ChecksumSink } from "./checksum.js";
 import { BACKUP_DESCRIPTOR } from "./findings.js";
@@ -19,10 +20,12 @@ export class Volume implements ChecksumSink {
   readonly checksums: ChecksumPolicy;
   readonly report: Report | undefined;
   readonly #groups = new Lru<GroupDesc>(KEPT_GROUPS);
+  readonly #table: LastView;
 
   constructor(device: BlockDevice, sb: Superblock, sink: ChecksumSink) {
     this.device = device;
     this.sb = sb;
+    this.#table = new LastView(device);
     this.checksums = sink.checksums;
     this.report = sink.report;
   }
@@ -101,8 +104,8 @@ export class Volume implements ChecksumSink {
   async inode(ino: number, signal: AbortSignal | undefined): Promise<DecodedInode | undefined> {
     const offset = await this.inodeOffset(ino, signal);
     const { inodeSize } = this.sb;
-    const raw = this.peek(offset, inodeSize) ?? (await this.device.read(offset, inodeSize, signal));
-    return decodeInode(this.sb, ino, raw, offset, this);
+    const data = this.peek(offset, inodeSize) ?? (await this.device.read(offset, inodeSize, signal));
+    return decodeInode(this.sb, ino, viewOf(data), 0, offset, this);
   }
 
   /** As `inode`, where all that it takes is in memory; undefined otherwise, and for one that is not in use. */
@@ -112,8 +115,10 @@ export class Volume implements ChecksumSink {
     const index = (ino - 1) % inodesPerGroup;
     const group = this.#groups.get((ino - 1 - index) / inodesPerGroup);
     if (group === undefined) return undefined;
-    const offset = group.inodeTable * blockSize + index * inodeSize;
-    const raw = this.peek(offset, inodeSize);
-    return raw === undefined ? undefined : decodeInode(this.sb, ino, raw, offset, this);
+    // Inodes have a power of two of bytes, at most a block's: none lies in two blocks.
+    const base = (index * inodeSize) % blockSize;
+    const at = group.inodeTable * blockSize + index * inodeSize - base;
+    const view = this.#table.peek(at, blockSize);
+    return view === undefined ? undefined : decodeInode(this.sb, ino, view, base, at + base, this);
   }
 }

@@ -1,7 +1,7 @@
-import { crc32cRaw, ImageError, toHex } from "@guestprobe/block";
+import { crc32cRaw, crc32cWord, ImageError, toHex } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import { readThroughExtents, type Xattr } from "@guestprobe/vfs";
-import { compareChecksums, crcWithGap, crcWord } from "./checksum.js";
+import { compareChecksums, crcWithGap } from "./checksum.js";
 import { INCOMPAT } from "./features.js";
 import { extentsFrom } from "./file-extents.js";
 import { fileMap } from "./file-map.js";
@@ -73,7 +73,7 @@ async function blockXattrs(
   const blocks = header.h_blocks(view, 0);
   if (blocks !== 1) throw corrupt(header, "h_blocks", at, `attributes: ${blocks} blocks, expected 1`);
   if (sb.csumSeed !== undefined && volume.checksums !== "ignore") {
-    const seed = crcWord(crcWord(sb.csumSeed, block % 2 ** 32), Math.floor(block / 2 ** 32));
+    const seed = crc32cWord(Math.floor(block / 2 ** 32), crc32cWord(block % 2 ** 32, sb.csumSeed));
     const computed = crcWithGap(seed, data, header.$fields.h_checksum.offset, 4);
     const place = placeOf(header, "h_checksum", at);
     compareChecksums(volume, header.h_checksum(view, 0), computed, `attributes of inode ${inode.ino}`, place);

@@ -1,4 +1,5 @@
 import { FindingLog, toHex } from "@guestprobe/block";
+import { viewOf } from "@guestprobe/block/struct";
 import { describe, expect, test } from "vitest";
 import { decodeAcl } from "../src/acl.js";
 import { blockPath, decodePointers } from "../src/block-map.js";
@@ -141,7 +142,7 @@ describe("inode", () => {
     raw.set(bytes("a481"), 0);
     raw.set(bytes("0100"), 0x1a);
     for (const [offset, text] of Object.entries(edits)) raw.set(bytes(text), Number(offset));
-    const decoded = decodeInode(superblock(), 12, raw, 5000, SINK);
+    const decoded = decodeInode(superblock({ 88: size === 256 ? "0001" : "8000" }), 12, viewOf(raw), 0, 5000, SINK);
     if (decoded === undefined) throw new Error("the inode is not in use");
     return decoded;
   };
@@ -237,7 +238,7 @@ describe("directory", () => {
     );
     const { entries, error } = decodeDirBlock(block, 9000, form);
     expect(error).toBeUndefined();
-    expect(entries.map(({ name, ino, type, offset }) => [toHex(name), ino, type, offset])).toEqual([
+    expect(entries.map(({ name, ino, type, ref }) => [toHex(name), ino, type, ref])).toEqual([
       ["61", 12, "file", 9000],
       ["63c3a9", 13, "symlink", 9024],
     ]);

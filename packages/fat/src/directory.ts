@@ -1,5 +1,6 @@
 import { encodeText, equalBytes, type FindingKind } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
+import { isUsableName } from "@guestprobe/vfs";
 import { BAD_NAME, HALF_SURROGATE, ORPHANED_LONG_NAME, PAST_END_MARK } from "./findings.js";
 import {
   ATTR_DIRECTORY,
@@ -11,7 +12,7 @@ import {
   LAST_LONG_ENTRY,
   fat_long_entry as long,
 } from "./layout.js";
-import { isUsableName, longName, shortName, shortNameChecksum } from "./names.js";
+import { longName, shortName, shortNameChecksum } from "./names.js";
 
 /** An entry of a directory that names a file. */
 export interface FatEntry {

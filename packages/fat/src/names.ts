@@ -1,4 +1,5 @@
 import { decodeTextStrict } from "@guestprobe/block";
+import { isUsableName } from "@guestprobe/vfs";
 import { CASE_LOWER_BASE, CASE_LOWER_EXT, ENTRY_DELETED, ENTRY_E5 } from "./layout.js";
 
 /** Code page 437 from 0x80 on: what Linux takes short names for unless it is told another. */
@@ -91,12 +92,6 @@ function putUtf8(utf8: Uint8Array, at: number, point: number): number {
   utf8[end++] = ([0, 0xc0, 0xe0, 0xf0][tail] ?? 0) | (point >> (6 * tail));
   for (let left = tail - 1; left >= 0; left -= 1) utf8[end++] = 0x80 | ((point >> (6 * left)) & 0x3f);
   return end;
-}
-
-/** Whether a path can hold the name. */
-export function isUsableName(name: Uint8Array): boolean {
-  const isDots = name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e));
-  return name.length > 0 && !isDots && !name.includes(0x2f) && !name.includes(0);
 }
 
 const fold = (byte: number): number => (byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte);

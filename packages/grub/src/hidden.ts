@@ -37,8 +37,7 @@ export async function findHidden(
       continue;
     }
     if (query.by !== "file") continue;
-    const answer =
-      found.answers.get(volume) ?? (await findFile(volume, name, "grub", machine.version, machine.signal));
+    const answer = found.answers.get(volume) ?? (await findFile(volume, name, "grub", machine.version, machine.signal));
     if (answer.answer !== "miss") continue;
     const { error } = answer;
     if (error?.code === "symlink-loop") {

@@ -5,6 +5,7 @@ import {
   type Extent,
   type FileType,
   type Inode,
+  isUsableName,
   readThroughExtents,
   type Stat,
   type Xattr,
@@ -12,7 +13,6 @@ import {
 import { BAD_NAME, BAD_RECORD } from "./findings.js";
 import { FLAG_HIDDEN, iso_directory_record, rrip_cl, rrip_zf } from "./layout.js";
 import { type IsoEntry, listEntries } from "./name-index.js";
-import { isUsableName } from "./names.js";
 import { corrupt, FORMAT, failure, placeOf } from "./place.js";
 import { type DirectoryRecord, decodeRecord, isDirectoryRecord, isProblem } from "./record.js";
 import { type RockRidge, typeOfMode } from "./rock-ridge.js";

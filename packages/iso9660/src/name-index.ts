@@ -1,6 +1,6 @@
 import { type ImageError, isImageError } from "@guestprobe/block";
-import { ListingCache } from "@guestprobe/vfs";
-import { byteKey, isUsableName, jolietKey } from "./names.js";
+import { isUsableName, ListingCache } from "@guestprobe/vfs";
+import { byteKey, jolietKey } from "./names.js";
 import { type DirectoryRecord, hasMore, isAssociated, isDirectoryRecord } from "./record.js";
 import type { IsoRecord, Telling, Volume } from "./volume.js";
 

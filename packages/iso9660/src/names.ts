@@ -36,12 +36,6 @@ function withoutHalves(units: readonly number[]): string {
   return text.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "");
 }
 
-/** Whether a path can hold the name. */
-export function isUsableName(name: Uint8Array): boolean {
-  const isDots = name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e));
-  return name.length > 0 && !isDots && !name.includes(0x2f) && !name.includes(0);
-}
-
 const fold = (byte: number): number => (byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte);
 
 function withoutTrailingDots(name: Uint8Array): Uint8Array {

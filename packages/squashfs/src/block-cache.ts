@@ -1,11 +1,13 @@
 interface Entry<V> {
   readonly promise: Promise<V>;
+  /** Set on a hit, cleared as eviction passes by: a block that is in use survives one round. */
+  used: boolean;
   /** The block once it is there, for readers that will not wait. */
   block: V | undefined;
 }
 
 /**
- * Decoded blocks under a byte budget; those that were used last are kept. A block that is being decoded is shared, and
+ * Decoded blocks under a byte budget; those that are in use are kept. A block that is being decoded is shared, and
  * a failure is not kept.
  */
 export class BlockCache<K, V> {
@@ -33,8 +35,7 @@ export class BlockCache<K, V> {
   peek(key: K): V | undefined {
     const entry = this.#entries.get(key);
     if (entry?.block === undefined) return undefined;
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
+    entry.used = true;
     return entry.block;
   }
 
@@ -45,12 +46,11 @@ export class BlockCache<K, V> {
   get(key: K, load: () => Promise<V>): Promise<V> {
     const known = this.#entries.get(key);
     if (known !== undefined) {
-      this.#entries.delete(key);
-      this.#entries.set(key, known);
+      known.used = true;
       return known.promise;
     }
     const promise = load();
-    const entry: Entry<V> = { promise, block: undefined };
+    const entry: Entry<V> = { promise, used: false, block: undefined };
     this.#entries.set(key, entry);
     promise.then(
       (block) => {
@@ -65,13 +65,19 @@ export class BlockCache<K, V> {
     return promise;
   }
 
+  /** Drops blocks from the oldest on; those that were used since eviction last passed by go to the end of the line. */
   #evict(): void {
-    for (const [key, { block }] of this.#entries) {
+    for (const [key, entry] of this.#entries) {
       if (this.#held <= this.#budget) return;
       // What is still being decoded holds nothing yet.
-      if (block === undefined) continue;
+      if (entry.block === undefined) continue;
       this.#entries.delete(key);
-      this.#held -= this.#sizeOf(block);
+      if (entry.used) {
+        entry.used = false;
+        this.#entries.set(key, entry);
+      } else {
+        this.#held -= this.#sizeOf(entry.block);
+      }
     }
   }
 }

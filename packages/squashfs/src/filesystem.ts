@@ -1,7 +1,7 @@
 import { type BlockDevice, finding, isImageError, readUpTo, throwIfAborted } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import { type Decompressor, loadDecoder } from "@guestprobe/codec";
-import type { FileSystem, FileSystemFormat, OpenOptions, Stat } from "@guestprobe/vfs";
+import type { FileSystem, FileSystemFormat, OpenOptions } from "@guestprobe/vfs";
 import { compressorOptions } from "./compressor.js";
 import { TRUNCATED } from "./findings.js";
 import { type DecodedInode, decodeInode, inodeSize } from "./inode.js";
@@ -12,7 +12,7 @@ import {
   squashfs_base_inode,
 } from "./layout.js";
 import { corrupt, failure, placeOf } from "./place.js";
-import { SquashInode } from "./squash-inode.js";
+import { type InodeOpener, SquashInode, SquashStat } from "./squash-inode.js";
 import { decodeSuperblock, flagNames, hasMagic, type MetadataPosition } from "./superblock.js";
 import { readExport } from "./tables.js";
 import { Volume } from "./volume.js";
@@ -66,8 +66,6 @@ async function openVolume(
   const volume = new Volume({ device, sb, decode, decompressor, cacheBudget, report });
   const compression = [sb.compressor.name, ...(await readOptions(volume, signal))];
 
-  const open = (position: MetadataPosition, openSignal: AbortSignal | undefined) =>
-    readInode(volume, position, openSignal);
   return {
     kind: "squashfs",
     label: new Uint8Array(0),
@@ -78,7 +76,7 @@ async function openVolume(
 
     async root(rootSignal) {
       throwIfAborted(rootSignal);
-      const root = await open(sb.root, rootSignal);
+      const root = await readInode(volume, sb.root, rootSignal);
       if (root.stat.type === "dir") return root;
       throw corrupt(layout, "root_inode", layout.$fields.root_inode.offset, `root inode is a ${root.stat.type}`);
     },
@@ -90,7 +88,7 @@ async function openVolume(
       }
       const position = (await readExport(device, volume.metadata, sb, ino, inodeSignal)) ?? undefined;
       if (position === undefined) return findInode(volume, ino, inodeSignal);
-      const inode = await open(position, inodeSignal);
+      const inode = await readInode(volume, position, inodeSignal);
       if (inode.stat.ino === ino) return inode;
       const reason = `the export table leads from inode ${ino} to inode ${inode.stat.ino}`;
       throw corrupt(squashfs_base_inode, "inode_number", position.block, reason);
@@ -121,16 +119,20 @@ async function readFixed(
 ): Promise<{ readonly inode: DecodedInode; readonly rest: MetadataPosition }> {
   const { metadata, sb } = volume;
   const limit = sb.directoryTable;
-  const head = metadata.peek(position, 2, limit) ?? (await metadata.read(position, 2, limit, signal)).data;
+  const head = (await metadata.read(position, 2, limit, signal)).data;
   const type = head[0]! | (head[1]! << 8);
   // For no type at all, what every inode has: the decoder then says what is wrong.
   const size = inodeSize(type) ?? squashfs_base_inode.$size;
-  const known = metadata.peek(position, size, limit);
-  const { data, next } =
-    known === undefined
-      ? await metadata.read(position, size, limit, signal)
-      : { data: known, next: { block: position.block, offset: position.offset + size } };
+  const { data, next } = await metadata.read(position, size, limit, signal);
   return { inode: decodeInode(viewOf(data), 0, position.block), rest: next };
+}
+
+/** As `readFixed`, if it lies in one block that is decoded now; undefined otherwise. */
+function fixedNow(volume: Volume, { block, offset }: MetadataPosition): DecodedInode | undefined {
+  const view = volume.metadata.peekView(block, volume.sb.directoryTable);
+  if (view === undefined || offset + 2 > view.byteLength) return undefined;
+  const size = inodeSize(view.getUint16(offset, true)) ?? squashfs_base_inode.$size;
+  return offset + size > view.byteLength ? undefined : decodeInode(view, offset, block);
 }
 
 async function readInode(
@@ -138,17 +140,26 @@ async function readInode(
   position: MetadataPosition,
   signal: AbortSignal | undefined,
 ): Promise<SquashInode> {
+  const now = inodeNow(volume, position);
+  if (now !== undefined) return now;
   const { inode, rest } = await readFixed(volume, position, signal);
-  const uid = volume.knownOwner(inode.uidIndex) ?? (await volume.owner(inode.uidIndex, signal));
-  const gid = volume.knownOwner(inode.gidIndex) ?? (await volume.owner(inode.gidIndex, signal));
-  // There is one time, which Linux shows as all three.
-  const timeNs = BigInt(inode.mtime) * 1_000_000_000n;
-  const { type, mode, size, nlink, ino, rdev } = inode;
-  const times = { atimeNs: timeNs, mtimeNs: timeNs, ctimeNs: timeNs, crtimeNs: undefined };
-  const stat: Stat = { type, mode, uid, gid, size, nlink, ino, rdev, ...times };
-  const open = (at: MetadataPosition, openSignal: AbortSignal | undefined) => readInode(volume, at, openSignal);
-  return new SquashInode({ volume, open, inode, stat, position, rest });
+  const uid = await volume.owner(inode.uidIndex, signal);
+  const gid = await volume.owner(inode.gidIndex, signal);
+  return new SquashInode({ volume, opener, inode, stat: new SquashStat(inode, uid, gid), position, rest });
 }
+
+/** As `readInode`, if all that it takes is in memory; undefined otherwise. */
+function inodeNow(volume: Volume, position: MetadataPosition): SquashInode | undefined {
+  const inode = fixedNow(volume, position);
+  if (inode === undefined) return undefined;
+  const uid = volume.knownOwner(inode.uidIndex);
+  const gid = volume.knownOwner(inode.gidIndex);
+  if (uid === undefined || gid === undefined) return undefined;
+  const rest = { block: position.block, offset: position.offset + inode.fixedSize };
+  return new SquashInode({ volume, opener, inode, stat: new SquashStat(inode, uid, gid), position, rest });
+}
+
+const opener: InodeOpener = { open: readInode, openNow: inodeNow };
 
 /** Without an export table: walks the inode table from its start, where inodes lie one after the other. */
 async function findInode(volume: Volume, ino: number, signal: AbortSignal | undefined): Promise<SquashInode> {

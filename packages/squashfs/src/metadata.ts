@@ -1,4 +1,5 @@
 import { abortable, type BlockDevice, isImageError, throwIfAborted } from "@guestprobe/block";
+import { viewOf } from "@guestprobe/block/struct";
 import type { Decode } from "@guestprobe/codec";
 import { BlockCache } from "./block-cache.js";
 import { METADATA_UNCOMPRESSED, SQUASHFS_METADATA_SIZE } from "./layout.js";
@@ -8,6 +9,7 @@ import type { MetadataPosition } from "./superblock.js";
 /** A metadata block with what leads to the next one. */
 interface MetadataBlock {
   readonly data: Uint8Array;
+  readonly view: DataView;
   /** Where the next block begins: bytes from the start of the device. */
   readonly next: number;
   readonly isCompressed: boolean;
@@ -93,6 +95,11 @@ export class Metadata {
     return block.data.subarray(position.offset, position.offset + length);
   }
 
+  /** The block that begins at byte `at` of the device, if it is decoded now. */
+  peekView(at: number, limit: number): DataView | undefined {
+    return this.#peekBlock(at, limit)?.view;
+  }
+
   /** Where that byte lies on the device, if its block is decoded now and stored as it is. */
   physical(position: MetadataPosition): number | undefined {
     const block = this.#cache.peek(position.block);
@@ -134,7 +141,7 @@ export class Metadata {
     const isCompressed = (header & METADATA_UNCOMPRESSED) === 0;
     const data = isCompressed ? this.#decompress(stored, at) : stored.slice();
     if (data.length === 0) throw failure("corrupt", "metadata block decodes to nothing", at);
-    return { data, next: at + 2 + size, isCompressed };
+    return { data, view: viewOf(data), next: at + 2 + size, isCompressed };
   }
 
   #decompress(stored: Uint8Array, at: number): Uint8Array {

@@ -1,6 +1,17 @@
 import { compareBytes, equalBytes, finding, throwIfAborted } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import { clampRead, type Dirent, type Extent, type Inode, type Stat, type Xattr } from "@guestprobe/vfs";
+import {
+  clampRead,
+  type DeviceNumber,
+  type Dirent,
+  type Extent,
+  type FileType,
+  type Inode,
+  isUsableName,
+  nanoseconds,
+  type Stat,
+  type Xattr,
+} from "@guestprobe/vfs";
 import { decodeIndex, type IndexEntry, ListingDecoder, type SquashDirent, startOfSearch } from "./directory.js";
 import { FileContent } from "./file-content.js";
 import { BAD_NAME } from "./findings.js";
@@ -22,11 +33,56 @@ const MAX_READ = 2 ** 31 - 1;
 const TARGET_MAX = 65_536;
 
 /** Reads the inode at a place in the inode table; given to inodes so that directories can lead on. */
-export type OpenInode = (position: MetadataPosition, signal: AbortSignal | undefined) => Promise<SquashInode>;
+export interface InodeOpener {
+  open(volume: Volume, position: MetadataPosition, signal: AbortSignal | undefined): Promise<SquashInode>;
+  /** Undefined where something that it takes is not in memory. */
+  openNow(volume: Volume, position: MetadataPosition): SquashInode | undefined;
+}
+
+/** What `stat` says. There is one time, which Linux shows as all three. */
+export class SquashStat implements Stat {
+  readonly type: FileType;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly nlink: number;
+  readonly ino: number;
+  readonly rdev: DeviceNumber | undefined;
+  readonly crtimeNs: undefined;
+  readonly #mtime: number;
+
+  constructor(inode: DecodedInode, uid: number, gid: number) {
+    this.type = inode.type;
+    this.mode = inode.mode;
+    this.uid = uid;
+    this.gid = gid;
+    this.size = inode.size;
+    this.nlink = inode.nlink;
+    this.ino = inode.ino;
+    this.rdev = inode.rdev;
+    this.crtimeNs = undefined;
+    this.#mtime = inode.mtime;
+  }
+
+  get atimeNs(): bigint {
+    return nanoseconds(this.#mtime, 0);
+  }
+
+  get mtimeNs(): bigint {
+    return nanoseconds(this.#mtime, 0);
+  }
+
+  get ctimeNs(): bigint {
+    return nanoseconds(this.#mtime, 0);
+  }
+}
+
+const NO_FLAGS: readonly string[] = [];
 
 export interface SquashInodeParts {
   readonly volume: Volume;
-  readonly open: OpenInode;
+  readonly opener: InodeOpener;
   readonly inode: DecodedInode;
   readonly stat: Stat;
   readonly position: MetadataPosition;
@@ -38,18 +94,18 @@ export interface SquashInodeParts {
 export class SquashInode implements Inode {
   readonly stat: Stat;
   readonly offset: number | undefined;
-  readonly flags: readonly string[] = [];
+  readonly flags = NO_FLAGS;
   readonly #volume: Volume;
-  readonly #open: OpenInode;
+  readonly #opener: InodeOpener;
   readonly #inode: DecodedInode;
   readonly #rest: MetadataPosition;
   readonly #block: number;
   #content: FileContent | undefined;
   #index: readonly IndexEntry[] | undefined;
 
-  constructor({ volume, open, inode, stat, position, rest }: SquashInodeParts) {
+  constructor({ volume, opener, inode, stat, position, rest }: SquashInodeParts) {
     this.#volume = volume;
-    this.#open = open;
+    this.#opener = opener;
     this.#inode = inode;
     this.#rest = rest;
     this.#block = position.block;
@@ -72,7 +128,8 @@ export class SquashInode implements Inode {
     const start = startOfSearch(index, name, directory.listingSize, this.#block);
     for await (const batch of this.#listing(start?.index ?? 0, directory, signal, start)) {
       for (const entry of batch) {
-        if (equalBytes(entry.name, name)) return this.#isUsable(name) ? this.#open(entry.ref, signal) : undefined;
+        if (equalBytes(entry.name, name))
+          return this.#isUsable(name) ? this.#opener.open(this.#volume, entry.ref, signal) : undefined;
       }
       // Names are in order, by the bytes.
       const last = batch[batch.length - 1];
@@ -83,8 +140,11 @@ export class SquashInode implements Inode {
 
   async child(entry: Dirent, signal?: AbortSignal): Promise<SquashInode> {
     throwIfAborted(signal);
-    const { block, offset } = entry.ref as MetadataPosition;
-    return this.#open({ block, offset }, signal);
+    return this.#opener.open(this.#volume, entry.ref as MetadataPosition, signal);
+  }
+
+  childNow(entry: Dirent): SquashInode | undefined {
+    return this.#opener.openNow(this.#volume, entry.ref as MetadataPosition);
   }
 
   async readLink(signal?: AbortSignal): Promise<Uint8Array> {
@@ -173,8 +233,7 @@ export class SquashInode implements Inode {
   }
 
   #isUsable(name: Uint8Array): boolean {
-    const isDots = name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e));
-    if (!isDots && !name.includes(0x2f) && !name.includes(0)) return true;
+    if (isUsableName(name)) return true;
     const place = placeOf(squashfs_dir_entry, "size", this.#block);
     this.#volume.report?.(finding(BAD_NAME, `directory ${this.stat.ino}`, place));
     return false;

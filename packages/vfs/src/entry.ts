@@ -39,7 +39,7 @@ export function textPair<K extends string>(
 
 export interface EntryParts {
   readonly path: Uint8Array;
-  readonly inode: Inode | undefined;
+  readonly inode: Pick<Inode, "stat"> | undefined;
   /** Content of a symbolic link. */
   readonly target?: Uint8Array | undefined;
   /** Lower-case hexadecimal digest of a regular file. */
@@ -50,28 +50,6 @@ export interface EntryParts {
 /** The JSON of one file. `target` and `sha256` are read by the caller, who decides what they may cost. */
 export function toEntry(parts: EntryParts): Entry {
   const { inode, target, error } = parts;
-  const path = decodeTextStrict(parts.path);
-  // Nearly every file of a listing; objects that are put together from parts take three times as long.
-  if (path !== undefined && inode !== undefined && target === undefined && error === undefined) {
-    const { type, mode, uid, gid, size, nlink, ino, mtimeNs, atimeNs, ctimeNs, crtimeNs, rdev } = inode.stat;
-    return {
-      path,
-      type,
-      mode: octal(mode),
-      uid,
-      gid,
-      size,
-      nlink,
-      ino: String(ino),
-      mtimeNs: String(mtimeNs),
-      atimeNs: String(atimeNs),
-      ctimeNs: String(ctimeNs),
-      crtimeNs: crtimeNs === undefined ? null : String(crtimeNs),
-      target: null,
-      rdev: rdev ?? null,
-      sha256: parts.sha256 ?? null,
-    };
-  }
   const stat = inode?.stat;
   return {
     ...textPair("path", parts.path),
@@ -92,5 +70,25 @@ export function toEntry(parts: EntryParts): Entry {
     ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
   };
 }
+
+/**
+ * What `JSON.stringify(toEntry(parts))` answers, for a file whose name is valid UTF-8 and with which nothing is wrong;
+ * undefined for others.
+ */
+export function entryText(parts: EntryParts): string | undefined {
+  const { inode, target, error, sha256 } = parts;
+  const path = decodeTextStrict(parts.path);
+  if (path === undefined || inode === undefined || target !== undefined || error !== undefined) return undefined;
+  const { type, mode, uid, gid, size, nlink, ino, mtimeNs, atimeNs, ctimeNs, crtimeNs, rdev } = inode.stat;
+  const crtime = crtimeNs === undefined ? "null" : `"${crtimeNs}"`;
+  const device = rdev === undefined ? "null" : JSON.stringify(rdev);
+  const digest = sha256 === undefined ? "null" : `"${sha256}"`;
+  return `{"path":${quoted(path)},"type":"${type}","mode":"${octal(mode)}","uid":${uid},"gid":${gid},"size":${size},"nlink":${nlink},"ino":"${ino}","mtimeNs":"${mtimeNs}","atimeNs":"${atimeNs}","ctimeNs":"${ctimeNs}","crtimeNs":${crtime},"target":null,"rdev":${device},"sha256":${digest}}`;
+}
+
+/** Letters that stand in JSON as they are. */
+const PLAIN = /^[\w ./+,:;=@#%&()[\]{}!?~^$*<>|-]*$/;
+
+const quoted = (text: string): string => (PLAIN.test(text) ? `"${text}"` : JSON.stringify(text));
 
 const octal = (mode: number): string => mode.toString(8).padStart(4, "0");

@@ -1,5 +1,5 @@
 export { InodeIndex, ListingCache } from "./directory-cache.js";
-export { type Entry, type EntryParts, textPair, toEntry } from "./entry.js";
+export { type Entry, type EntryParts, entryText, textPair, toEntry } from "./entry.js";
 export {
   clampRead,
   filePieces,
@@ -13,7 +13,18 @@ export {
   readThroughExtents,
 } from "./file.js";
 export { FILE_TYPE_OF_DIRENT, FILE_TYPE_OF_MODE } from "./file-type.js";
-export { childPath, hasTrailingSlash, isAbsolutePath, joinPath, type PathLike, pathBytes, splitPath } from "./path.js";
+export {
+  childPath,
+  hasTrailingSlash,
+  isAbsolutePath,
+  isDots,
+  isPossibleName,
+  isUsableName,
+  joinPath,
+  type PathLike,
+  pathBytes,
+  splitPath,
+} from "./path.js";
 export { AMBIGUOUS_FILE_SYSTEM, openFileSystem, probeFileSystem } from "./probe.js";
 export {
   GRUB_WALK,
@@ -24,6 +35,7 @@ export {
   resolve,
   type WalkPolicy,
 } from "./resolve.js";
+export { plainStat } from "./stat.js";
 export { nanoseconds } from "./time.js";
 export type {
   ChecksumPolicy,

@@ -9,7 +9,10 @@ export interface DeviceNumber {
   readonly minor: number;
 }
 
-/** What `stat` says. Times are nanoseconds since 1970 UTC and may be negative. */
+/**
+ * What `stat` says. Times are nanoseconds since 1970 UTC and may be negative. Readers may decode a field when it is asked
+ * for: `plainStat` makes a copy that can be spread and kept.
+ */
 export interface Stat {
   readonly type: FileType;
   /** Permission bits with setuid, setgid and sticky: 0 to 0o7777. */

@@ -45,8 +45,10 @@ export async function* walk(
   for await (const batch of walkBatches(start, path, options)) yield* batch;
 }
 
-/** Most entries in one batch of a walk: their inodes are held together. */
-const BATCH = 1024;
+/** Most entries in one batch of a walk. Their inodes are held together: with 1,024 the collector of young objects copies most of them. */
+const BATCH = 256;
+/** Entries between two looks at the signal. */
+const STRETCH = 64;
 
 /**
  * As `walk`, many entries at a time: as far as they are in memory, and never past a directory that is to be entered,
@@ -83,12 +85,11 @@ export async function* walkBatches(
       throwIfAborted(signal);
       const top = open[open.length - 1]!;
       const directory = inside[inside.length - 1]!;
-      const dirent = top.batch[top.at];
-      if (dirent === undefined || ready.length >= BATCH) {
+      if (top.at >= top.batch.length || ready.length >= BATCH) {
         if (ready.length > 0) yield ready;
         ready = [];
       }
-      if (dirent === undefined) {
+      if (top.at >= top.batch.length) {
         try {
           const { done, value } = await top.batches.next();
           if (!done) {
@@ -103,32 +104,38 @@ export async function* walkBatches(
         inside.pop();
         continue;
       }
-      top.at += 1;
-      count += 1;
-      if (count > maxEntries) {
-        if (ready.length > 0) yield ready;
-        throw new ImageError("limit", `more than ${maxEntries} entries`);
-      }
-      const below = childPath(top.entry.path, dirent.name);
+      const parent = top.entry.path;
       const depth = top.entry.depth + 1;
-      let inode: Inode | undefined;
-      let error: ImageError | undefined;
-      try {
-        inode = directory.childNow?.(dirent) ?? (await directory.child(dirent, signal));
-      } catch (cause) {
-        error = asImageError(cause);
+      for (const stop = Math.min(top.batch.length, top.at + STRETCH); top.at < stop; ) {
+        const dirent = top.batch[top.at]!;
+        top.at += 1;
+        count += 1;
+        if (count > maxEntries) {
+          if (ready.length > 0) yield ready;
+          throw new ImageError("limit", `more than ${maxEntries} entries`);
+        }
+        const below = childPath(parent, dirent.name);
+        let inode: Inode | undefined;
+        let error: ImageError | undefined;
+        try {
+          inode = directory.childNow?.(dirent) ?? (await directory.child(dirent, signal));
+        } catch (cause) {
+          error = asImageError(cause);
+        }
+        if (inode?.stat.type !== "dir") {
+          ready.push({ path: below, depth, dirent, inode, error });
+          continue;
+        }
+        const isTooDeep = open.length >= maxDepth || below.length > MAX_PATH;
+        const entry: WalkEntry = { path: below, depth, dirent, inode, error: whyNotEntered(inode, entered, isTooDeep) };
+        ready.push(entry);
+        if (!recursive || entry.error !== undefined) continue;
+        yield ready;
+        ready = [];
+        if (!(enter?.(entry) ?? true)) continue;
+        descend(entry, inode);
+        break;
       }
-      if (inode?.stat.type !== "dir") {
-        ready.push({ path: below, depth, dirent, inode, error });
-        continue;
-      }
-      const isTooDeep = open.length >= maxDepth || below.length > MAX_PATH;
-      const entry: WalkEntry = { path: below, depth, dirent, inode, error: whyNotEntered(inode, entered, isTooDeep) };
-      ready.push(entry);
-      if (!recursive || entry.error !== undefined) continue;
-      yield ready;
-      ready = [];
-      if (enter?.(entry) ?? true) descend(entry, inode);
     }
   } finally {
     // Also when the caller stops early: a directory left half read may hold on to something.

@@ -1,5 +1,6 @@
 import { ImageError } from "@guestprobe/block";
-import { type Inode, textPair, toEntry } from "@guestprobe/vfs";
+import { entryText, type Inode, textPair, toEntry } from "@guestprobe/vfs";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
 const stat: Inode["stat"] = {
@@ -65,5 +66,46 @@ describe("toEntry", () => {
       sha256: null,
       error: { code: "corrupt", message: "ext: bad (at byte 3)" },
     });
+  });
+});
+
+describe("entryText", () => {
+  const bigint = fc.bigInt(-(2n ** 70n), 2n ** 70n);
+  const anyStat = fc.record({
+    type: fc.constantFrom("file", "dir", "char"),
+    mode: fc.nat(0o7777),
+    uid: fc.nat(),
+    gid: fc.nat(),
+    size: fc.maxSafeNat(),
+    nlink: fc.nat(),
+    ino: fc.maxSafeNat(),
+    rdev: fc.option(fc.record({ major: fc.nat(), minor: fc.nat() }), { nil: undefined }),
+    atimeNs: bigint,
+    mtimeNs: bigint,
+    ctimeNs: bigint,
+    crtimeNs: fc.option(bigint, { nil: undefined }),
+  });
+  const name = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.string({ unit: "grapheme" }),
+    fc.constantFrom('a"\\b', "\u2028"),
+  );
+  const digest = fc.option(fc.constant("0a".repeat(32)), { nil: undefined });
+
+  test("is what JSON.stringify makes of toEntry", () => {
+    fc.assert(
+      fc.property(name, anyStat, digest, (text, any, sha256) => {
+        const parts = { path: new TextEncoder().encode(text), inode: { stat: any } as Inode, sha256 };
+        expect(entryText(parts)).toBe(JSON.stringify(toEntry(parts)));
+      }),
+    );
+  });
+
+  test("leaves to others what is not the usual", () => {
+    const error = new ImageError("corrupt", "bad");
+    expect(entryText({ path: Uint8Array.of(0xff), inode })).toBeUndefined();
+    expect(entryText({ path, inode: undefined })).toBeUndefined();
+    expect(entryText({ path, inode, target: path })).toBeUndefined();
+    expect(entryText({ path, inode, error })).toBeUndefined();
   });
 });

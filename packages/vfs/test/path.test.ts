@@ -1,4 +1,14 @@
-import { childPath, hasTrailingSlash, isAbsolutePath, joinPath, pathBytes, splitPath } from "@guestprobe/vfs";
+import {
+  childPath,
+  hasTrailingSlash,
+  isAbsolutePath,
+  isDots,
+  isPossibleName,
+  isUsableName,
+  joinPath,
+  pathBytes,
+  splitPath,
+} from "@guestprobe/vfs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { text } from "./lib/memory-fs.js";
@@ -51,4 +61,22 @@ test.each([
   ["a/", false, true],
 ])("%j: absolute %s, trailing slash %s", (path, absolute, trailing) => {
   expect([isAbsolutePath(path), hasTrailingSlash(path)]).toEqual([absolute, trailing]);
+});
+
+describe("names", () => {
+  test.each([
+    ["a", true, false],
+    ["...", true, false],
+    ["a b", true, false],
+    [".a", true, false],
+    ["a.", true, false],
+    [".", true, true],
+    ["..", true, true],
+    ["", false, false],
+    ["a/b", false, false],
+    ["a\0", false, false],
+  ])("%j: possible %s, dots %s", (name, possible, dots) => {
+    const data = pathBytes(name);
+    expect([isPossibleName(data), isDots(data), isUsableName(data)]).toEqual([possible, dots, possible && !dots]);
+  });
 });

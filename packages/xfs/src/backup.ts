@@ -24,7 +24,7 @@ export async function readSoundSuperblock(
     const sb = decodeSuperblock(await device.read(at, SUPERBLOCK_READ, signal), at);
     if (at + sb.sectorSize > device.size) return undefined;
     const sector = await device.read(at, sb.sectorSize, signal);
-    return sb.version === 4 || hasGoodCrc(sector, XFS_SB_CRC_OFF) ? sb : undefined;
+    return sb.version === 4 || hasGoodCrc(viewOf(sector), 0, sector.length, XFS_SB_CRC_OFF) ? sb : undefined;
   } catch (error) {
     if (isImageError(error, "aborted")) throw error;
     return undefined;

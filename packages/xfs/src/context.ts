@@ -1,4 +1,12 @@
-import { type BlockDevice, crc32cRaw, finding, ImageError, type Report, throwIfAborted } from "@guestprobe/block";
+import {
+  type BlockDevice,
+  crc32cOfView,
+  finding,
+  ImageError,
+  type LastView,
+  type Report,
+  throwIfAborted,
+} from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import { XFS_BAD_CHECKSUM, XFS_FOREIGN_BLOCK } from "./findings.js";
@@ -32,6 +40,8 @@ export interface XfsContext {
   readonly sb: Superblock;
   readonly checksums: ChecksumPolicy;
   readonly report: Report;
+  /** Blocks with inodes in them. */
+  readonly inodeBlocks: LastView;
   /** Blocks whose self-description was checked. */
   readonly described: CheckMemo;
   /** Leaf and node blocks of directories whose entries are in order. */
@@ -60,14 +70,14 @@ export interface SelfDescription {
   readonly owner: { readonly field: number; readonly ino: number } | { readonly field: number; readonly group: number };
 }
 
-const FOUR_ZEROS = new Uint8Array(4);
+const FOUR_ZEROS = viewOf(new Uint8Array(4));
 
-/** Whether the little-endian CRC-32C at `field` is that of all of `data` with the field itself as zeros. */
-export function hasGoodCrc(data: Uint8Array, field: number): boolean {
-  const before = crc32cRaw(data, 0xffff_ffff, 0, field);
-  const crc = ~crc32cRaw(data, crc32cRaw(FOUR_ZEROS, before), field + 4) >>> 0;
-  const stored = data[field]! | (data[field + 1]! << 8) | (data[field + 2]! << 16) | (data[field + 3]! << 24);
-  return stored >>> 0 === crc;
+/** Whether the little-endian CRC-32C at `field` is that of `size` bytes from `base` with the field itself as zeros. */
+export function hasGoodCrc(view: DataView, base: number, size: number, field: number): boolean {
+  const before = crc32cOfView(view, 0xffff_ffff, base, base + field);
+  const gap = crc32cOfView(FOUR_ZEROS, before, 0, 4);
+  const crc = ~crc32cOfView(view, gap, base + field + 4, base + size) >>> 0;
+  return view.getUint32(base + field, true) === crc;
 }
 
 /**
@@ -78,17 +88,29 @@ export function hasGoodCrc(data: Uint8Array, field: number): boolean {
  * @throws ImageError under `require`: `bad-checksum`, or `corrupt` for a block that belongs elsewhere.
  */
 export function checkSelf(ctx: XfsContext, data: Uint8Array, at: number, self: SelfDescription): void {
+  checkPart(ctx, viewOf(data), 0, data.length, at, self);
+}
+
+/** As `checkSelf`, of the `size` bytes from byte `base` of a view: each inode of a walk is asked. */
+export function checkPart(
+  ctx: XfsContext,
+  view: DataView,
+  base: number,
+  size: number,
+  at: number,
+  self: SelfDescription,
+): void {
   if (ctx.sb.version !== 5 || ctx.checksums === "ignore") return;
   const { structure, owner } = self;
   const ownerNumber = "ino" in owner ? owner.ino : owner.group;
   if (self.blkno !== undefined && ctx.described.has(at, ownerNumber)) return;
-  if (!hasGoodCrc(data, self.crc)) {
+  if (!hasGoodCrc(view, base, size, self.crc)) {
     const message = "the checksum does not match";
     const place = { format: "xfs", structure, offset: at };
     if (ctx.checksums === "require") throw new ImageError("bad-checksum", message, place);
     ctx.report(finding(XFS_BAD_CHECKSUM, message, place));
   }
-  const foreign = whatIsForeign(ctx.sb, data, at, self);
+  const foreign = whatIsForeign(ctx.sb, view, base, at, self);
   if (foreign === undefined) {
     if (self.blkno !== undefined) ctx.described.add(at, ownerNumber);
     return;
@@ -100,40 +122,36 @@ export function checkSelf(ctx: XfsContext, data: Uint8Array, at: number, self: S
 
 function whatIsForeign(
   sb: Superblock,
-  data: Uint8Array,
+  view: DataView,
+  base: number,
   at: number,
   self: SelfDescription,
 ): { field: number; message: string } | undefined {
-  if (!hasBytesAt(data, self.uuid, sb.metaUuid)) {
+  if (!hasBytesAt(view, base + self.uuid, sb.metaUuid)) {
     return { field: self.uuid, message: "the block carries another volume's UUID" };
   }
-  if (self.blkno !== undefined && !holds(data, self.blkno, at / 512)) {
+  if (self.blkno !== undefined && !holds(view, base + self.blkno, at / 512)) {
     return { field: self.blkno, message: `the block does not say that it is block ${at / 512}` };
   }
   const { owner } = self;
   if ("group" in owner) {
-    if (viewOf(data).getUint32(owner.field) === owner.group) return undefined;
+    if (view.getUint32(base + owner.field) === owner.group) return undefined;
     return { field: owner.field, message: `the block does not say that it belongs to group ${owner.group}` };
   }
-  if (!holds(data, owner.field, owner.ino)) {
+  if (!holds(view, base + owner.field, owner.ino)) {
     return { field: owner.field, message: `the block does not say that it belongs to inode ${owner.ino}` };
   }
   return undefined;
 }
 
-function hasBytesAt(data: Uint8Array, at: number, expected: Uint8Array): boolean {
+function hasBytesAt(view: DataView, at: number, expected: Uint8Array): boolean {
   for (let n = 0; n < expected.length; n += 1) {
-    if (data[at + n] !== expected[n]) return false;
+    if (view.getUint8(at + n) !== expected[n]) return false;
   }
   return true;
 }
 
 /** Whether the big-endian 64 bits at `at` are `value`. */
-function holds(data: Uint8Array, at: number, value: number): boolean {
-  return wordAt(data, at) === Math.floor(value / 2 ** 32) && wordAt(data, at + 4) === value % 2 ** 32;
-}
-
-/** The big-endian 32 bits at `at`, without a view of their own: each inode of a walk is asked. */
-function wordAt(data: Uint8Array, at: number): number {
-  return data[at]! * 0x100_0000 + ((data[at + 1]! << 16) | (data[at + 2]! << 8) | data[at + 3]!);
+function holds(view: DataView, at: number, value: number): boolean {
+  return view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4) === value;
 }

@@ -1,6 +1,6 @@
-import { ImageError, joinU64 } from "@guestprobe/block";
+import { ImageError } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import { FILE_TYPE_OF_MODE, type FileType, nanoseconds } from "@guestprobe/vfs";
+import { type DeviceNumber, FILE_TYPE_OF_MODE, type FileType, nanoseconds, type Stat } from "@guestprobe/vfs";
 import {
   XFS_BIGTIME_EPOCH_OFFSET,
   XFS_DIFLAG2_BIGTIME,
@@ -30,55 +30,122 @@ export interface Fork {
   readonly extents: number;
 }
 
-/** An inode whose core was checked. */
-export interface Dinode {
+/** An inode whose core was checked: what `stat` says, and what its content is found by. What few ask for is decoded then. */
+export class Dinode implements Stat {
   readonly ino: number;
   /** Bytes from the start of the device. */
   readonly at: number;
   readonly type: FileType;
-  /** 0 to 0o7777. */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
   readonly nlink: number;
   readonly size: number;
-  readonly atimeNs: bigint;
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
-  readonly crtimeNs: bigint | undefined;
   /** XFS_DIFLAG_*. */
   readonly flags: number;
   /** XFS_DIFLAG2_*. */
   readonly flags2: number;
-  readonly data: Fork;
-  readonly attr: Fork | undefined;
+  readonly #view: DataView;
+  readonly #base: number;
+  readonly #checked: Checked;
+
+  /** What `decodeDinode` has checked: an inode at byte `base` of `view`, which lies at byte `at` of the device. */
+  constructor(ino: number, at: number, view: DataView, base: number, checked: Checked) {
+    this.ino = ino;
+    this.at = at;
+    this.type = checked.type;
+    this.mode = xfs_dinode.di_mode(view, base) & 0o7777;
+    this.uid = xfs_dinode.di_uid(view, base);
+    this.gid = xfs_dinode.di_gid(view, base);
+    this.nlink = checked.version === 1 ? xfs_dinode.di_onlink(view, base) : xfs_dinode.di_nlink(view, base);
+    this.size = checked.size;
+    this.flags = xfs_dinode.di_flags(view, base);
+    this.flags2 = checked.flags2;
+    this.#view = view;
+    this.#base = base;
+    this.#checked = checked;
+  }
+
+  get atimeNs(): bigint {
+    return this.#time("di_atime");
+  }
+
+  get mtimeNs(): bigint {
+    return this.#time("di_mtime");
+  }
+
+  get ctimeNs(): bigint {
+    return this.#time("di_ctime");
+  }
+
+  get crtimeNs(): bigint | undefined {
+    return this.#checked.version === 3 ? this.#time("di_crtime") : undefined;
+  }
+
+  /** The number of a device node: 14 bits of major, 18 of minor, at the start of the data fork. */
+  get rdev(): DeviceNumber | undefined {
+    if (this.type !== "char" && this.type !== "block") return undefined;
+    const { bytes } = this.data;
+    const word = bytes.length < 4 ? 0 : viewOf(bytes).getUint32(0);
+    return { major: (word >>> 18) & 0x3fff, minor: word & 0x3_ffff };
+  }
+
+  get data(): Fork {
+    const { format, core, dataEnd, extents } = this.#checked;
+    return { kind: "data", ino: this.ino, format, bytes: this.#part(core, dataEnd), at: this.at + core, extents };
+  }
+
+  get attr(): Fork | undefined {
+    const { dataEnd, end, attrExtents } = this.#checked;
+    if (dataEnd === end) return undefined;
+    const format = xfs_dinode.di_aformat(this.#view, this.#base);
+    const bytes = this.#part(dataEnd, end);
+    return { kind: "attr", ino: this.ino, format, bytes, at: this.at + dataEnd, extents: attrExtents };
+  }
+
+  /** Bytes `from` to `to` of the inode. */
+  #part(from: number, to: number): Uint8Array {
+    return new Uint8Array(this.#view.buffer, this.#view.byteOffset + this.#base + from, to - from);
+  }
+
+  #time(field: "di_atime" | "di_mtime" | "di_ctime" | "di_crtime"): bigint {
+    const at = this.#base + xfs_dinode.$fields[field].offset;
+    return decodeTime(this.#view, at, (this.flags2 & XFS_DIFLAG2_BIGTIME) !== 0);
+  }
+}
+
+/** What checking an inode has found out. Places are bytes of the inode. */
+interface Checked {
+  readonly version: number;
+  readonly type: FileType;
+  readonly size: number;
+  readonly flags2: number;
+  /** Of the data fork: XFS_DINODE_FMT_*. */
+  readonly format: number;
+  /** Where the data fork begins and ends; the attribute fork, if there is one, follows it up to `end`. */
+  readonly core: number;
+  readonly dataEnd: number;
+  readonly end: number;
+  readonly extents: number;
+  readonly attrExtents: number;
 }
 
 /**
  * Decodes and checks an inode.
  *
- * @param data All of it: sb_inodesize bytes.
+ * @param view Holds its sb_inodesize bytes from `base` on.
  * @param at Where it lies: bytes from the start of the device.
  * @throws ImageError `not-found` for an inode that is not in use; `corrupt`; `unsupported` for a file of 2^53 bytes
  * or more.
  */
-export function decodeDinode(sb: Superblock, data: Uint8Array, at: number, ino: number): Dinode {
-  const view = viewOf(data);
-  const fail = (field: keyof typeof xfs_dinode.$fields, reason: string, code: "corrupt" | "unsupported" = "corrupt") =>
-    new ImageError(code, `inode ${ino}: ${reason}`, {
-      format: "xfs",
-      structure: "xfs_dinode",
-      field,
-      offset: at + xfs_dinode.$fields[field].offset,
-    });
-
-  const magic = xfs_dinode.di_magic(view, 0);
-  if (magic !== XFS_DINODE_MAGIC) throw fail("di_magic", `magic is 0x${magic.toString(16)}, expected 0x494e`);
-  const version = xfs_dinode.di_version(view, 0);
+export function decodeDinode(sb: Superblock, view: DataView, base: number, at: number, ino: number): Dinode {
+  const magic = xfs_dinode.di_magic(view, base);
+  if (magic !== XFS_DINODE_MAGIC) throw bad(ino, at, "di_magic", `magic is 0x${magic.toString(16)}, expected 0x494e`);
+  const version = xfs_dinode.di_version(view, base);
   if (sb.version === 5 ? version !== 3 : version !== 1 && version !== 2) {
-    throw fail("di_version", `version ${version} on a volume of version ${sb.version}`);
+    throw bad(ino, at, "di_version", `version ${version} on a volume of version ${sb.version}`);
   }
-  const mode = xfs_dinode.di_mode(view, 0);
+  const mode = xfs_dinode.di_mode(view, base);
   if (mode === 0) {
     throw new ImageError("not-found", `inode ${ino} is not in use`, {
       format: "xfs",
@@ -88,79 +155,65 @@ export function decodeDinode(sb: Superblock, data: Uint8Array, at: number, ino: 
     });
   }
   const type = FILE_TYPE_OF_MODE[mode >>> 12];
-  if (type === undefined) throw fail("di_mode", `mode 0o${mode.toString(8)} has no known type`);
+  if (type === undefined) throw bad(ino, at, "di_mode", `mode 0o${mode.toString(8)} has no known type`);
 
   const core = version === 3 ? XFS_DINODE_SIZE_V3 : XFS_DINODE_SIZE_V2;
   const { $fields } = xfs_dinode;
-  const flags2 = version === 3 ? view.getUint32($fields.di_flags2.offset + 4) : 0;
-  const sizeHigh = view.getUint32($fields.di_size.offset);
-  if (sizeHigh >= 0x8000_0000) throw fail("di_size", "a size of 2^63 or more");
-  if (sizeHigh >= 0x20_0000) throw fail("di_size", "a file of 2^53 bytes or more", "unsupported");
+  const flags2 = version === 3 ? view.getUint32(base + $fields.di_flags2.offset + 4) : 0;
+  const sizeHigh = view.getUint32(base + $fields.di_size.offset);
+  if (sizeHigh >= 0x8000_0000) throw bad(ino, at, "di_size", "a size of 2^63 or more");
+  if (sizeHigh >= 0x20_0000) throw bad(ino, at, "di_size", "a file of 2^53 bytes or more", "unsupported");
 
-  const forkoff = xfs_dinode.di_forkoff(view, 0) * 8;
-  if (core + forkoff >= data.length) throw fail("di_forkoff", `attribute fork at byte ${core + forkoff} of the inode`);
-  const counts = readCounts(view, (flags2 & XFS_DIFLAG2_NREXT64) !== 0, fail);
-  const dataEnd = forkoff === 0 ? data.length : core + forkoff;
-  const time = (field: "di_atime" | "di_mtime" | "di_ctime" | "di_crtime"): bigint =>
-    decodeTime(view, $fields[field].offset, (flags2 & XFS_DIFLAG2_BIGTIME) !== 0);
-  return {
-    ino,
-    at,
+  const end = sb.inodeSize;
+  const forkoff = xfs_dinode.di_forkoff(view, base) * 8;
+  if (core + forkoff >= end) {
+    throw bad(ino, at, "di_forkoff", `attribute fork at byte ${core + forkoff} of the inode`);
+  }
+  const isLarge = (flags2 & XFS_DIFLAG2_NREXT64) !== 0;
+  const format = xfs_dinode.di_format(view, base);
+  if (!mayHave(type, format)) throw bad(ino, at, "di_format", `format ${format} of a ${type}`);
+  return new Dinode(ino, at, view, base, {
+    version,
     type,
-    mode: mode & 0o7777,
-    uid: xfs_dinode.di_uid(view, 0),
-    gid: xfs_dinode.di_gid(view, 0),
-    nlink: version === 1 ? xfs_dinode.di_onlink(view, 0) : xfs_dinode.di_nlink(view, 0),
-    size: joinU64(sizeHigh, view.getUint32($fields.di_size.offset + 4)),
-    atimeNs: time("di_atime"),
-    mtimeNs: time("di_mtime"),
-    ctimeNs: time("di_ctime"),
-    crtimeNs: version === 3 ? time("di_crtime") : undefined,
-    flags: xfs_dinode.di_flags(view, 0),
+    size: sizeHigh * 2 ** 32 + view.getUint32(base + $fields.di_size.offset + 4),
     flags2,
-    data: {
-      kind: "data",
-      ino,
-      format: checkFormat(xfs_dinode.di_format(view, 0), type, (reason) => fail("di_format", reason)),
-      bytes: data.subarray(core, dataEnd),
-      at: at + core,
-      extents: counts.data,
-    },
-    attr:
-      forkoff === 0
-        ? undefined
-        : {
-            kind: "attr",
-            ino,
-            format: xfs_dinode.di_aformat(view, 0),
-            bytes: data.subarray(dataEnd),
-            at: at + dataEnd,
-            extents: counts.attr,
-          },
-  };
+    format,
+    core,
+    dataEnd: forkoff === 0 ? end : core + forkoff,
+    end,
+    extents: isLarge ? bigCount(view, base, at, ino) : xfs_dinode.di_nextents(view, base),
+    attrExtents: isLarge ? xfs_dinode.di_nextents(view, base) : xfs_dinode.di_anextents(view, base),
+  });
 }
 
-type Fail = (field: "di_big_nextents", reason: string) => ImageError;
+function bad(
+  ino: number,
+  at: number,
+  field: keyof typeof xfs_dinode.$fields,
+  reason: string,
+  code: "corrupt" | "unsupported" = "corrupt",
+): ImageError {
+  return new ImageError(code, `inode ${ino}: ${reason}`, {
+    format: "xfs",
+    structure: "xfs_dinode",
+    field,
+    offset: at + xfs_dinode.$fields[field].offset,
+  });
+}
 
-function readCounts(view: DataView, nrext64: boolean, fail: Fail): { data: number; attr: number } {
-  if (!nrext64) return { data: xfs_dinode.di_nextents(view, 0), attr: xfs_dinode.di_anextents(view, 0) };
+function bigCount(view: DataView, base: number, at: number, ino: number): number {
   try {
-    return { data: xfs_dinode.di_big_nextents(view, 0), attr: xfs_dinode.di_nextents(view, 0) };
+    return xfs_dinode.di_big_nextents(view, base);
   } catch {
-    throw fail("di_big_nextents", "2^53 extents or more");
+    throw bad(ino, at, "di_big_nextents", "2^53 extents or more");
   }
 }
 
 /** Each type has the formats that its data fork may take. */
-function checkFormat(format: number, type: FileType, fail: (reason: string) => ImageError): number {
-  const allowed =
-    type === "file"
-      ? format === XFS_DINODE_FMT_EXTENTS || format === XFS_DINODE_FMT_BTREE
-      : type === "dir" || type === "symlink"
-        ? format >= XFS_DINODE_FMT_LOCAL && format <= XFS_DINODE_FMT_BTREE
-        : format === XFS_DINODE_FMT_DEV;
-  if (!allowed) throw fail(`format ${format} of a ${type}`);
-  return format;
+function mayHave(type: FileType, format: number): boolean {
+  if (type === "file") return format === XFS_DINODE_FMT_EXTENTS || format === XFS_DINODE_FMT_BTREE;
+  if (type === "dir" || type === "symlink") return format >= XFS_DINODE_FMT_LOCAL && format <= XFS_DINODE_FMT_BTREE;
+  return format === XFS_DINODE_FMT_DEV;
 }
 
 const BIGTIME_EPOCH_NS = BigInt(XFS_BIGTIME_EPOCH_OFFSET) * 1_000_000_000n;

@@ -4,9 +4,11 @@ import {
   formatUuid,
   ImageError,
   isImageError,
+  LastView,
   readUpTo,
   throwIfAborted,
 } from "@guestprobe/block";
+import { viewOf } from "@guestprobe/block/struct";
 import type { FileSystem, Inode, OpenOptions } from "@guestprobe/vfs";
 import { findBackup, SUPERBLOCK_READ } from "./backup.js";
 import { CheckMemo, hasGoodCrc, type XfsContext } from "./context.js";
@@ -29,6 +31,7 @@ export async function openXfs(device: BlockDevice, options: OpenOptions = {}): P
     sb,
     checksums,
     report,
+    inodeBlocks: new LastView(device),
     described: new CheckMemo(),
     ordered: new CheckMemo(),
   });
@@ -119,7 +122,7 @@ async function readPrimary(
   const ctx = ctxOf(sb);
   if (sb.version === 5) {
     const sector = await readUpTo(device, 0, sb.sectorSize, signal);
-    if (sector.length === sb.sectorSize && hasGoodCrc(sector, XFS_SB_CRC_OFF)) return sb;
+    if (sector.length === sb.sectorSize && hasGoodCrc(viewOf(sector), 0, sector.length, XFS_SB_CRC_OFF)) return sb;
     const place = { format: "xfs", structure: "xfs_dsb", field: "sb_crc", offset: XFS_SB_CRC_OFF };
     const text = "the superblock's checksum does not match";
     if (ctx.checksums === "require") throw new ImageError("bad-checksum", text, place);

@@ -14,8 +14,8 @@ function groupBlocks(sb: Superblock, ag: number): number {
 
 /** Byte of the device where an fsBlock lies; undefined when no group has `count` blocks from there on. */
 export function fsBlockToByte(sb: Superblock, fsBlock: number, count = 1): number | undefined {
-  const ag = Math.floor(fsBlock / 2 ** sb.agBlockBits);
-  const agBlock = fsBlock - ag * 2 ** sb.agBlockBits;
+  const ag = Math.floor(fsBlock / sb.agBlockSpan);
+  const agBlock = fsBlock - ag * sb.agBlockSpan;
   if (ag >= sb.agCount || agBlock + count > groupBlocks(sb, ag)) return undefined;
   return (ag * sb.agBlocks + agBlock) * sb.blockSize;
 }
@@ -23,9 +23,9 @@ export function fsBlockToByte(sb: Superblock, fsBlock: number, count = 1): numbe
 /** Byte of the device where an inode lies; undefined for a number that the volume cannot have. */
 export function inodeToByte(sb: Superblock, ino: number): number | undefined {
   if (!Number.isSafeInteger(ino) || ino <= 0) return undefined;
-  const fsBlock = Math.floor(ino / 2 ** sb.inodeBits);
+  const fsBlock = Math.floor(ino / sb.inodesPerBlock);
   const block = fsBlockToByte(sb, fsBlock);
-  return block === undefined ? undefined : block + (ino - fsBlock * 2 ** sb.inodeBits) * sb.inodeSize;
+  return block === undefined ? undefined : block + (ino - fsBlock * sb.inodesPerBlock) * sb.inodeSize;
 }
 
 /**

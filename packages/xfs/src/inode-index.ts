@@ -29,9 +29,9 @@ export async function isInodeAllocated(
   ino: number,
   signal: AbortSignal | undefined,
 ): Promise<boolean | undefined> {
-  const bits = ctx.sb.agBlockBits + ctx.sb.inodeBits;
-  const group = Math.floor(ino / 2 ** bits);
-  const inGroup = ino - group * 2 ** bits;
+  const span = ctx.sb.agBlockSpan * ctx.sb.inodesPerBlock;
+  const group = Math.floor(ino / span);
+  const inGroup = ino - group * span;
   try {
     const record = await findChunk(ctx, group, inGroup, signal);
     if (record === undefined) return false;

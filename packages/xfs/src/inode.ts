@@ -2,7 +2,6 @@ import { ImageError, isImageError, throwIfAborted } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import {
   clampRead,
-  type DeviceNumber,
   type Dirent,
   type Extent,
   type Inode,
@@ -12,7 +11,7 @@ import {
 } from "@guestprobe/vfs";
 import { readAttrs } from "./attr/read.js";
 import { contentDevice, contentExtents, coveringExtents } from "./content.js";
-import { checkSelf, readBytes, type XfsContext } from "./context.js";
+import { checkPart, readBytes, type XfsContext } from "./context.js";
 import { type Dinode, decodeDinode } from "./dinode.js";
 import { listDirectory } from "./dir/directory.js";
 import { lookupName } from "./dir/lookup.js";
@@ -44,12 +43,14 @@ export async function loadInode(ctx: XfsContext, ino: number, signal: AbortSigna
   if (at === undefined) {
     throw new ImageError("not-found", `the volume has no inode ${ino}`, { format: "xfs", structure: "xfs_dinode" });
   }
-  return openInode(ctx, ino, at, await readBytes(ctx, at, ctx.sb.inodeSize, signal));
+  return openInode(ctx, ino, at, viewOf(await readBytes(ctx, at, ctx.sb.inodeSize, signal)), 0);
 }
 
-function openInode(ctx: XfsContext, ino: number, at: number, data: Uint8Array): Inode {
-  const core = decodeDinode(ctx.sb, data, at, ino);
-  checkSelf(ctx, data, at, { structure: "xfs_dinode", crc: 100, uuid: 160, owner: { field: 152, ino } });
+/** The inode at byte `base` of `view`, which lies at byte `at` of the device. */
+function openInode(ctx: XfsContext, ino: number, at: number, view: DataView, base: number): Inode {
+  const core = decodeDinode(ctx.sb, view, base, at, ino);
+  const self = { structure: "xfs_dinode", crc: 100, uuid: 160, owner: { field: 152, ino } };
+  checkPart(ctx, view, base, ctx.sb.inodeSize, at, self);
   return new XfsInode(ctx, core);
 }
 
@@ -75,8 +76,7 @@ class XfsInode implements Inode {
   readonly #core: Dinode;
 
   constructor(ctx: XfsContext, core: Dinode) {
-    const { type, mode, uid, gid, size, nlink, ino, atimeNs, mtimeNs, ctimeNs, crtimeNs } = core;
-    this.stat = { type, mode, uid, gid, size, nlink, ino, rdev: deviceOf(core), atimeNs, mtimeNs, ctimeNs, crtimeNs };
+    this.stat = core;
     this.offset = core.at;
     this.#ctx = ctx;
     this.#core = core;
@@ -109,10 +109,13 @@ class XfsInode implements Inode {
 
   childNow({ ino }: Dirent): Inode | undefined {
     const at = inodeToByte(this.#ctx.sb, ino);
-    const data = at === undefined ? undefined : this.#ctx.device.peek?.(at, this.#ctx.sb.inodeSize);
-    if (at === undefined || data === undefined) return undefined;
+    if (at === undefined) return undefined;
+    // Inodes have a power of two of bytes, at most a block's: none lies in two blocks.
+    const base = at % this.#ctx.sb.blockSize;
+    const view = this.#ctx.inodeBlocks.peek(at - base, this.#ctx.sb.blockSize);
+    if (view === undefined) return undefined;
     try {
-      return openInode(this.#ctx, ino, at, data);
+      return openInode(this.#ctx, ino, at, view, base);
     } catch (error) {
       throw this.#throughName(ino, error);
     }
@@ -182,12 +185,4 @@ class XfsInode implements Inode {
   ): ImageError {
     return new ImageError(code, `inode ${this.stat.ino} ${reason}`, { format: "xfs", offset: this.offset });
   }
-}
-
-/** The number of a device node: 14 bits of major, 18 of minor, at the start of the data fork. */
-function deviceOf(core: Dinode): DeviceNumber | undefined {
-  if (core.type !== "char" && core.type !== "block") return undefined;
-  const { bytes } = core.data;
-  const word = bytes.length < 4 ? 0 : viewOf(bytes).getUint32(0);
-  return { major: (word >>> 18) & 0x3fff, minor: word & 0x3_ffff };
 }

@@ -31,10 +31,10 @@ export interface Superblock extends FeatureWords {
   readonly realtimeBlocks: number;
   readonly agBlocks: number;
   readonly agCount: number;
-  /** Bits of an fsBlock below the group number. */
-  readonly agBlockBits: number;
-  /** Bits of an inode number below the block number. */
-  readonly inodeBits: number;
+  /** 2 to the number of bits of an fsBlock below the group number. */
+  readonly agBlockSpan: number;
+  /** A power of two: the bits of an inode number below the block number. */
+  readonly inodesPerBlock: number;
   /** Undefined in most copies that mkfs writes. */
   readonly rootInode: number | undefined;
   readonly logStart: number;
@@ -181,8 +181,8 @@ export function decodeSuperblock(data: Uint8Array, at: number): Superblock {
     realtimeBlocks: wide("sb_rblocks"),
     agBlocks,
     agCount,
-    agBlockBits,
-    inodeBits,
+    agBlockSpan: 2 ** agBlockBits,
+    inodesPerBlock,
     rootInode: readRoot(view, place("sb_rootino")),
     logStart: wide("sb_logstart"),
     logBlocks: xfs_dsb.sb_logblocks(view, 0),

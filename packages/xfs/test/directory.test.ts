@@ -1,7 +1,7 @@
 import { encodeText, type ImageError } from "@guestprobe/block";
 import { describe, expect, test } from "vitest";
 import { decodeDataBlock, openDataBlock } from "../src/dir/data.js";
-import { compareNames, hashName, isDots, isPossibleName } from "../src/dir/name.js";
+import { compareNames, hashName } from "../src/dir/name.js";
 import { decodeShortForm } from "../src/dir/shortform.js";
 import type { ForkBlock } from "../src/fork.js";
 import { block, hex } from "./bytes.js";
@@ -46,18 +46,6 @@ describe("hash of a name", () => {
     expect(compareNames(hex("41c0"), hex("61e0"), false)).toBeUndefined();
     expect(compareNames(hex("d7"), hex("f7"), true)).toBeUndefined();
     expect(compareNames(hex("4142"), hex("4142"), true)).toBe("exact");
-  });
-
-  test("names that a file can have", () => {
-    expect(["a", "...", "a b"].map((name) => isPossibleName(encodeText(name)))).toEqual([true, true, true]);
-    expect(["", "a/b", "a\0"].map((name) => isPossibleName(encodeText(name)))).toEqual([false, false, false]);
-    expect([".", "..", "...", ".a", "a."].map((name) => isDots(encodeText(name)))).toEqual([
-      true,
-      true,
-      false,
-      false,
-      false,
-    ]);
   });
 });
 

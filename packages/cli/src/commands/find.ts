@@ -1,5 +1,5 @@
 import { findingFromError } from "@guestprobe/block";
-import { type Entry, type FileType, toEntry, type WalkEntry, walk } from "@guestprobe/vfs";
+import { type Entry, type FileType, toEntry, type WalkEntry, walkBatches } from "@guestprobe/vfs";
 import { imagesThenPath } from "../arguments.js";
 import { EXIT, UsageError } from "../exit.js";
 import { globMatcher } from "../glob.js";
@@ -33,33 +33,28 @@ export const find: Run = async (context, words, options) => {
   const progress = new Progress(out);
   const entries: (Entry & { device: string })[] = [];
   let found = 0;
-  const walker = walk(place.inode, place.path, {
-    ...context.watch.walk,
-    enter: (entry) => entry.depth < maxDepth,
-  });
+  const addJson = async ({ path: at, inode, error }: WalkEntry): Promise<void> => {
+    const link = await readTargetOrTell(context, device, at, inode);
+    entries.push({ device, ...toEntry({ path: at, inode, target: link.target, error: error ?? link.error }) });
+  };
   try {
-    for await (const entry of walker) {
-      context.watch.countEntry();
-      progress.step();
-      if (entry.error !== undefined) {
-        out.log.report(findingFromError(entry.error, { device, path: entry.path }));
-        // The directory itself was given before its entries broke off.
-        if (entry.inode?.stat.type === "dir") continue;
+    const enter = (entry: WalkEntry): boolean => entry.depth < maxDepth;
+    for await (const batch of walkBatches(place.inode, place.path, { ...context.watch.walk, enter })) {
+      for (const entry of batch) {
+        context.watch.countEntry();
+        progress.step();
+        if (entry.error !== undefined) {
+          out.log.report(findingFromError(entry.error, { device, path: entry.path }));
+          // The directory itself was given before its entries broke off.
+          if (entry.inode?.stat.type === "dir") continue;
+        }
+        if (!wanted(entry)) continue;
+        found += 1;
+        if (out.options.json) await addJson(entry);
+        else if (options.print0 === true) out.ended(entry.path);
+        else out.line(escapeGuestText(entry.path));
+        if (out.isFull) await out.pace();
       }
-      if (!wanted(entry)) continue;
-      found += 1;
-      if (out.options.json) {
-        const { target, error } = await readTargetOrTell(context, device, entry.path, entry.inode);
-        entries.push({
-          device,
-          ...toEntry({ path: entry.path, inode: entry.inode, target, error: entry.error ?? error }),
-        });
-      } else if (options.print0 === true) {
-        out.bytes(Buffer.concat([entry.path, Buffer.alloc(1)]));
-      } else {
-        out.line(escapeGuestText(entry.path));
-      }
-      await out.pace();
     }
   } finally {
     progress.end();

@@ -1,11 +1,13 @@
 import { compareBytes, findingFromError, ImageError } from "@guestprobe/block";
-import { childPath, type Inode } from "@guestprobe/vfs";
+import { childPath, type Inode, plainStat, type Stat } from "@guestprobe/vfs";
 import type { Context } from "../context.js";
 import { imageErrorOnly } from "../output/output.js";
 
-/** A name of a directory, with its inode or why that cannot be read. */
+/** A name of a directory, with what stat says of it or why that cannot be read. */
 export interface ListedFile {
   readonly name: Uint8Array;
+  readonly stat: Stat | undefined;
+  /** Of directories and links, which a listing goes on with: of a large directory the others would fill memory. */
   readonly inode: Inode | undefined;
   readonly error: ImageError | undefined;
 }
@@ -35,7 +37,7 @@ export async function listDirectory(
           error = imageErrorOnly(cause);
           tell(error, childPath(path, dirent.name));
         }
-        files.push({ name: dirent.name, inode, error });
+        files.push(listed(dirent.name, inode, error));
       }
     }
   } catch (cause) {
@@ -44,6 +46,17 @@ export async function listDirectory(
     tell(error, path);
   }
   return files.sort((a, b) => compareBytes(a.name, b.name));
+}
+
+/** One file of a listing. */
+export function listed(name: Uint8Array, inode: Inode | undefined, error: ImageError | undefined): ListedFile {
+  const type = inode?.stat.type;
+  return {
+    name,
+    stat: inode && plainStat(inode.stat),
+    inode: type === "dir" || type === "symlink" ? inode : undefined,
+    error,
+  };
 }
 
 /** Longest path below which a listing goes, in bytes, as a walk does: a deep tree of long names would fill a disk. */

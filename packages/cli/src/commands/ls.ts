@@ -1,5 +1,5 @@
-import { compareBytes, isImageError } from "@guestprobe/block";
-import { childPath, type Entry, type Inode, toEntry } from "@guestprobe/vfs";
+import { isImageError } from "@guestprobe/block";
+import { childPath, type Entry, type Inode, type Stat, toEntry } from "@guestprobe/vfs";
 import { imagesThenPath } from "../arguments.js";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit.js";
@@ -7,10 +7,11 @@ import type { Place } from "../guest.js";
 import { escapeGuestText } from "../output/escape.js";
 import { findingJson } from "../output/output.js";
 import { modeText, shortTimeText, sizeText } from "../output/stat-text.js";
-import { type Column, table } from "../output/table.js";
+import { type Column, columnWidths, tableLine } from "../output/table.js";
 import type { Run } from "../verbs.js";
-import { Entered, type ListedFile, listDirectory, readTargetOrTell } from "./listing.js";
+import { Entered, type ListedFile, listDirectory, listed, readTargetOrTell } from "./listing.js";
 
+/** What stands before the name. */
 const LONG: readonly Column[] = [
   { title: "mode" },
   { title: "links", align: "right" },
@@ -18,7 +19,6 @@ const LONG: readonly Column[] = [
   { title: "gid", align: "right" },
   { title: "size", align: "right" },
   { title: "modified (UTC)" },
-  { title: "name" },
 ];
 
 interface Listing {
@@ -39,7 +39,7 @@ export const ls: Run = async (context, words, options) => {
       return;
     }
     if (header) out.line(`${escapeGuestText(directory)}:`);
-    if (options.long === true) out.lines((await longTable(context, device, directory, files)).slice(1));
+    if (options.long === true) await showLong(context, device, directory, files);
     else for (const file of files) out.line(escapeGuestText(file.name));
     await out.pace();
   };
@@ -47,7 +47,7 @@ export const ls: Run = async (context, words, options) => {
   if (place.inode.stat.type !== "dir") {
     const name = place.path.subarray(place.path.lastIndexOf(0x2f) + 1);
     const parent = place.path.subarray(0, Math.max(1, place.path.length - name.length - 1));
-    await show({ path: parent, files: [{ name, inode: place.inode, error: undefined }] }, false);
+    await show({ path: parent, files: [listed(name, place.inode, undefined)] }, false);
   } else {
     await listAll(context, place, options.all === true, options.recursive === true, show);
   }
@@ -89,35 +89,41 @@ async function listAll(
 async function jsonOf(context: Context, device: string, directory: Uint8Array, file: ListedFile): Promise<Entry> {
   const path = childPath(directory, file.name);
   const { target, error } = await readTargetOrTell(context, device, path, file.inode);
-  return toEntry({ path, inode: file.inode, target, error: file.error ?? error });
+  return toEntry({ path, inode: file.stat && { stat: file.stat }, target, error: file.error ?? error });
 }
 
-async function longTable(
+/**
+ * A listing with what stat says. Rows are made twice, first for their widths alone: those of a large directory would
+ * take more memory than its inodes.
+ */
+async function showLong(
   context: Context,
   device: string,
   directory: Uint8Array,
   files: readonly ListedFile[],
-): Promise<string[]> {
-  const rows: string[][] = [];
-  for (const { name, inode, error } of files.toSorted((a, b) => compareBytes(a.name, b.name))) {
-    if (inode === undefined) {
-      const why = isImageError(error) ? error.code : "unreadable";
-      rows.push(["??????????", "?", "?", "?", "?", "?", `${escapeGuestText(name)}  [${why}]`]);
-      continue;
-    }
-    const { stat } = inode;
-    const link = await readTargetOrTell(context, device, childPath(directory, name), inode);
+): Promise<void> {
+  const { out } = context;
+  const widths = columnWidths(LONG, rowsOf(files));
+  for (const { name, stat, inode, error } of files) {
+    const isLink = stat?.type === "symlink";
+    const link = isLink ? await readTargetOrTell(context, device, childPath(directory, name), inode) : NO_LINK;
+    const why = stat !== undefined ? link.error?.code : isImageError(error) ? error.code : "unreadable";
     const arrow = link.target === undefined ? "" : ` -> ${escapeGuestText(link.target)}`;
-    const broken = link.error === undefined ? "" : `  [${link.error.code}]`;
-    rows.push([
-      modeText(stat),
-      String(stat.nlink),
-      String(stat.uid),
-      String(stat.gid),
-      sizeText(stat),
-      shortTimeText(stat.mtimeNs),
-      `${escapeGuestText(name)}${arrow}${broken}`,
-    ]);
+    const broken = why === undefined ? "" : `  [${why}]`;
+    out.line(`${tableLine(LONG, widths, statCells(stat))}  ${escapeGuestText(name)}${arrow}${broken}`);
+    if (out.isFull) await out.pace();
   }
-  return table(LONG, rows);
+}
+
+function* rowsOf(files: readonly ListedFile[]): Generator<readonly string[]> {
+  for (const { stat } of files) yield statCells(stat);
+}
+
+const NO_LINK = { target: undefined, error: undefined };
+const UNKNOWN: readonly string[] = ["??????????", "?", "?", "?", "?", "?"];
+
+function statCells(stat: Stat | undefined): readonly string[] {
+  if (stat === undefined) return UNKNOWN;
+  const { nlink, uid, gid } = stat;
+  return [modeText(stat), `${nlink}`, `${uid}`, `${gid}`, sizeText(stat), shortTimeText(stat.mtimeNs)];
 }

@@ -1,8 +1,8 @@
 import * as crypto from "node:crypto";
 import { findingFromError, ImageError } from "@guestprobe/block";
-import { type EntryParts, type Inode, toEntry, walkBatches } from "@guestprobe/vfs";
+import { type EntryParts, entryText, type Inode, toEntry, walkBatches } from "@guestprobe/vfs";
 import { imagesThenOptionalPath } from "../arguments.js";
-import { contentOf } from "../content.js";
+import { checkSize, contentOf } from "../content.js";
 import type { Context } from "../context.js";
 import { EXIT, type ExitCode, exitCodeOf } from "../exit.js";
 import type { Volume } from "../guest.js";
@@ -14,6 +14,8 @@ import { readTarget } from "./listing.js";
 const { createHash } = crypto;
 /** Node has it from 20.12 on. */
 const hashOnce: typeof crypto.hash | undefined = crypto.hash;
+
+const SCHEMA = "guestprobe/manifest/1";
 
 export const manifest: Run = async (context, words, options) => {
   const { images, path } = await imagesThenOptionalPath(words, (before, word) =>
@@ -72,7 +74,7 @@ async function listBelow(
           out.log.report(findingFromError(parts.error, { device, path: at }));
         }
         if (exitCodeOf(parts.error) === EXIT.cannotTell) code = EXIT.cannotTell;
-        out.line(JSON.stringify({ schema: "guestprobe/manifest/1", device, ...toEntry(parts) }));
+        out.line(lineOf(device, parts));
         progress.step();
         if (out.isFull) await out.pace();
       }
@@ -81,6 +83,13 @@ async function listBelow(
     progress.end();
   }
   return code;
+}
+
+/** One file as its line; of the usual kind without an object in between, which takes three times as long. */
+function lineOf(device: string, parts: EntryParts): string {
+  const entry = entryText(parts);
+  if (entry === undefined) return JSON.stringify({ schema: SCHEMA, device, ...toEntry(parts) });
+  return `{"schema":"${SCHEMA}","device":${JSON.stringify(device)},${entry.slice(1)}`;
 }
 
 /** Whether more is shown of a file than its inode has. */
@@ -99,21 +108,30 @@ async function readParts(context: Context, volume: Volume, path: Uint8Array, ino
   }
 }
 
+/** Most bytes of a file that is read by one call: most files are, and pieces cost more than their content. */
+const ONE_READ = 256 << 10;
+let spare: Uint8Array | undefined;
+
 async function hashOf(context: Context, volume: Volume, inode: Inode): Promise<string> {
   const { size } = inode.stat;
-  let hash: crypto.Hash | undefined;
+  if (size > 0 && size <= ONE_READ && hashOnce !== undefined) {
+    checkSize(context, volume, inode);
+    spare ??= new Uint8Array(ONE_READ);
+    const content = await inode.read(0, size, context.watch.signal, new Uint8Array(spare.buffer, 0, size));
+    checkLength(inode, content.length);
+    return hashOnce("sha256", content, "hex");
+  }
+  const hash = createHash("sha256");
   let bytes = 0;
   for await (const piece of contentOf(context, volume, inode)) {
-    // Most files are one piece, and a hash object for each costs more than hashing it does.
-    if (piece.length === size && hashOnce !== undefined) return hashOnce("sha256", piece, "hex");
-    hash ??= createHash("sha256");
     hash.update(piece);
     bytes += piece.length;
   }
-  if (bytes !== inode.stat.size) {
-    throw new ImageError("corrupt", `the file breaks off after ${bytes} of ${inode.stat.size} bytes`, {
-      offset: inode.offset,
-    });
-  }
-  return (hash ?? createHash("sha256")).digest("hex");
+  checkLength(inode, bytes);
+  return hash.digest("hex");
+}
+
+function checkLength({ stat, offset }: Inode, bytes: number): void {
+  if (bytes === stat.size) return;
+  throw new ImageError("corrupt", `the file breaks off after ${bytes} of ${stat.size} bytes`, { offset });
 }

@@ -62,7 +62,7 @@ export const tree: Run = async (context, words, options) => {
       if (!out.options.json) continue;
       nodes.push({
         ...textPair("name", file.name),
-        type: file.inode?.stat.type ?? null,
+        type: file.stat?.type ?? null,
         ...(target === undefined ? { target: null } : textPair("target", target)),
         children,
       });

@@ -25,6 +25,8 @@ export class Output {
   readonly #isColoured: boolean;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
+  /** Lines that are not bytes yet: many are encoded at once. */
+  #text = "";
 
   constructor(options: OutputOptions) {
     this.options = options;
@@ -44,7 +46,7 @@ export class Output {
 
   /** A line of the answer. Text from the guest must have been escaped. */
   line(text = ""): void {
-    this.bytes(Buffer.from(`${text}\n`));
+    this.#text += `${text}\n`;
   }
 
   lines(texts: readonly string[]): void {
@@ -53,6 +55,22 @@ export class Output {
 
   /** Bytes of the answer, as they are. */
   bytes(data: Uint8Array): void {
+    this.#encode();
+    this.#pending.push(data);
+    this.#pendingBytes += data.length;
+  }
+
+  /** Bytes of the answer with a NUL behind them. */
+  ended(data: Uint8Array): void {
+    const pair = Buffer.alloc(data.length + 1);
+    pair.set(data);
+    this.bytes(pair);
+  }
+
+  #encode(): void {
+    if (this.#text === "") return;
+    const data = Buffer.from(this.#text);
+    this.#text = "";
     this.#pending.push(data);
     this.#pendingBytes += data.length;
   }
@@ -64,7 +82,7 @@ export class Output {
 
   /** Whether enough is pending to wait for its reader. */
   get isFull(): boolean {
-    return this.#pendingBytes >= CHUNK;
+    return this.#pendingBytes + this.#text.length >= CHUNK;
   }
 
   /** Waits for a slow reader once enough is pending, so that a long answer does not pile up in memory. */
@@ -73,6 +91,7 @@ export class Output {
   }
 
   async flush(): Promise<void> {
+    this.#encode();
     if (this.#pendingBytes === 0) return;
     const data = this.#pending.length === 1 ? this.#pending[0]! : Buffer.concat(this.#pending);
     this.#pending = [];

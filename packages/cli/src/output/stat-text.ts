@@ -36,10 +36,20 @@ export function timeText(ns: bigint): string {
   return `${date.toISOString().slice(0, -5).replace("T", " ")}.${fraction} UTC`;
 }
 
+/** The minute that was asked for last, and its text: files of a directory are often made together. */
+let lastMinute: bigint | undefined;
+let lastText = "";
+
 /** "2026-03-01 12:00": what a listing has room for. */
 export function shortTimeText(ns: bigint): string {
-  const text = timeText(ns);
-  return text.endsWith("UTC") ? text.slice(0, text.lastIndexOf(":")) : text;
+  const perMinute = 60_000_000_000n;
+  const minute = ns / perMinute - (ns % perMinute < 0n ? 1n : 0n);
+  if (minute !== lastMinute) {
+    const date = new Date(Number(minute) * 60_000);
+    lastText = Number.isNaN(date.getTime()) ? timeText(ns) : date.toISOString().slice(0, -8).replace("T", " ");
+    lastMinute = minute;
+  }
+  return lastText;
 }
 
 /** "8, 1" for device nodes, bytes for the rest. */

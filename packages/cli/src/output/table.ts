@@ -1,6 +1,5 @@
 /** How wide a text shows on a terminal: wide East Asian characters and emoji take two columns, combining marks none. */
 export function displayWidth(text: string): number {
-  // What nearly every text is made of, known by one look.
   if (PLAIN.test(text)) return text.length;
   let width = 0;
   for (const character of text.replace(ANSI, "")) {
@@ -40,21 +39,31 @@ export interface Column {
  * table fits; a cut text ends in "…".
  */
 export function table(columns: readonly Column[], rows: readonly (readonly string[])[], width?: number): string[] {
-  const all = [columns.map((column) => column.title), ...rows];
-  const widths = columns.map((_, index) =>
-    all.reduce((most, row) => Math.max(most, displayWidth(row[index] ?? "")), 0),
-  );
+  const widths = columnWidths(columns, rows);
   if (width !== undefined) fit(columns, widths, width);
-  return all.map((row) =>
-    columns
-      .map((column, index) => {
-        const text = cut(row[index] ?? "", widths[index] ?? 0);
-        const gap = " ".repeat(Math.max(0, (widths[index] ?? 0) - displayWidth(text)));
-        return column.align === "right" ? gap + text : text + gap;
-      })
-      .join("  ")
-      .trimEnd(),
-  );
+  return [columns.map((column) => column.title), ...rows].map((row) => tableLine(columns, widths, row).trimEnd());
+}
+
+/** How wide each column must be for its title and all rows. */
+export function columnWidths(columns: readonly Column[], rows: Iterable<readonly string[]>): number[] {
+  const widths = columns.map((column) => displayWidth(column.title));
+  for (const row of rows) {
+    for (let index = 0; index < widths.length; index += 1) {
+      widths[index] = Math.max(widths[index]!, displayWidth(row[index] ?? ""));
+    }
+  }
+  return widths;
+}
+
+/** One row, each text at its column's width, the last one's too. */
+export function tableLine(columns: readonly Column[], widths: readonly number[], row: readonly string[]): string {
+  let line = "";
+  for (const [index, column] of columns.entries()) {
+    const text = cut(row[index] ?? "", widths[index] ?? 0);
+    const gap = " ".repeat(Math.max(0, (widths[index] ?? 0) - displayWidth(text)));
+    line += `${index === 0 ? "" : "  "}${column.align === "right" ? gap + text : text + gap}`;
+  }
+  return line;
 }
 
 function fit(columns: readonly Column[], widths: number[], width: number): void {

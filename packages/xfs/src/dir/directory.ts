@@ -1,4 +1,5 @@
 import { finding, ImageError, isImageError } from "@guestprobe/block";
+import { isDots, isPossibleName } from "@guestprobe/vfs";
 import { checkSelf, type XfsContext } from "../context.js";
 import type { Dinode } from "../dinode.js";
 import { XFS_DIRECTORY_ENTRY } from "../findings.js";
@@ -7,7 +8,6 @@ import { XFS_DIR2_LEAF_OFFSET } from "../layout/dir.js";
 import { XFS_DINODE_FMT_LOCAL } from "../layout/inode.js";
 import { type DataBlock, type DirectoryLayout, decodeDataBlock, openDataBlock } from "./data.js";
 import type { DecodedEntries, DirectoryEntry } from "./entry.js";
-import { isDots, isPossibleName } from "./name.js";
 import { decodeShortForm } from "./shortform.js";
 
 /** Unreadable blocks of one directory that are passed over; a directory with more is given up. */

@@ -1,4 +1,5 @@
 import { finding, ImageError, isImageError } from "@guestprobe/block";
+import { isUsableName } from "@guestprobe/vfs";
 import { checkSelf, type XfsContext } from "../context.js";
 import type { Dinode } from "../dinode.js";
 import { XFS_DIRECTORY_INDEX } from "../findings.js";
@@ -8,7 +9,7 @@ import { XFS_DIR2_LEAF_OFFSET } from "../layout/dir.js";
 import { type DataBlock, decodeEntry } from "./data.js";
 import { isShortForm, layoutOf, listDirectory, readDataBlock, shortFormOf } from "./directory.js";
 import type { DirectoryEntry } from "./entry.js";
-import { compareNames, hashName, isDots, isPossibleName } from "./name.js";
+import { compareNames, hashName } from "./name.js";
 
 /**
  * The entry of one name, as the kernel would match it: through the hash index, or from end to end when that is
@@ -22,7 +23,7 @@ export async function lookupName(
   name: Uint8Array,
   signal: AbortSignal | undefined,
 ): Promise<DirectoryEntry | undefined> {
-  if (!isPossibleName(name) || name.length > 255 || isDots(name)) return undefined;
+  if (!isUsableName(name) || name.length > 255) return undefined;
   const best = new BestMatch(name, ctx.sb.ignoresCase);
   if (isShortForm(dir)) {
     const { entries, problem } = shortFormOf(ctx, dir);

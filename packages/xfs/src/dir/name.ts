@@ -26,13 +26,3 @@ export function compareNames(a: Uint8Array, b: Uint8Array, ignoreCase: boolean):
   if (!ignoreCase || a.length !== b.length) return undefined;
   return a.every((byte, at) => lower(byte) === lower(b[at]!)) ? "case" : undefined;
 }
-
-/** Whether a file can have this name. "." and ".." are names of directories that readers leave out. */
-export function isPossibleName(name: Uint8Array): boolean {
-  return name.length > 0 && !name.includes(0x2f) && !name.includes(0);
-}
-
-/** Whether it is "." or "..". */
-export function isDots(name: Uint8Array): boolean {
-  return name.length <= 2 && name[0] === 0x2e && (name.length === 1 || name[1] === 0x2e);
-}
