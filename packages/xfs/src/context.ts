@@ -59,16 +59,20 @@ export async function readBytes(
   return ctx.device.peek?.(at, length) ?? ctx.device.read(at, length, signal);
 }
 
-/** What a version 5 structure says of itself, as offsets within it, and what it should say. */
+/** Where a version 5 structure says what it is: bytes of it. */
 export interface SelfDescription {
   readonly structure: string;
   readonly crc: number;
   readonly uuid: number;
   /** The daddr at which it lies. */
   readonly blkno?: number;
-  /** An inode's number in 64 bits: the inode's own, or that of the file which the block belongs to; or a group's in 32. */
-  readonly owner: { readonly field: number; readonly ino: number } | { readonly field: number; readonly group: number };
+  /** Whose it is: an inode's number in 64 bits, its own or that of the file which the block belongs to; or a group's in 32. */
+  readonly owner: number;
+  readonly isOwnedByGroup?: boolean;
 }
+
+/** Blocks of the hash index of a directory, and of attributes. */
+export const DA3_BLKINFO: SelfDescription = { structure: "xfs_da3_blkinfo", crc: 12, uuid: 32, blkno: 16, owner: 48 };
 
 const FOUR_ZEROS = viewOf(new Uint8Array(4));
 
@@ -85,10 +89,11 @@ export function hasGoodCrc(view: DataView, base: number, size: number, field: nu
  * XFS Algorithms & Data Structures, 3rd ed.
  *
  * @param at Where the structure lies: bytes from the start of the device.
+ * @param owner The number of the inode or group that it must belong to.
  * @throws ImageError under `require`: `bad-checksum`, or `corrupt` for a block that belongs elsewhere.
  */
-export function checkSelf(ctx: XfsContext, data: Uint8Array, at: number, self: SelfDescription): void {
-  checkPart(ctx, viewOf(data), 0, data.length, at, self);
+export function checkSelf(ctx: XfsContext, data: Uint8Array, at: number, self: SelfDescription, owner: number): void {
+  checkPart(ctx, viewOf(data), 0, data.length, at, self, owner);
 }
 
 /** As `checkSelf`, of the `size` bytes from byte `base` of a view: each inode of a walk is asked. */
@@ -99,20 +104,20 @@ export function checkPart(
   size: number,
   at: number,
   self: SelfDescription,
+  owner: number,
 ): void {
   if (ctx.sb.version !== 5 || ctx.checksums === "ignore") return;
-  const { structure, owner } = self;
-  const ownerNumber = "ino" in owner ? owner.ino : owner.group;
-  if (self.blkno !== undefined && ctx.described.has(at, ownerNumber)) return;
+  const { structure } = self;
+  if (self.blkno !== undefined && ctx.described.has(at, owner)) return;
   if (!hasGoodCrc(view, base, size, self.crc)) {
     const message = "the checksum does not match";
     const place = { format: "xfs", structure, offset: at };
     if (ctx.checksums === "require") throw new ImageError("bad-checksum", message, place);
     ctx.report(finding(XFS_BAD_CHECKSUM, message, place));
   }
-  const foreign = whatIsForeign(ctx.sb, view, base, at, self);
+  const foreign = whatIsForeign(ctx.sb, view, base, at, self, owner);
   if (foreign === undefined) {
-    if (self.blkno !== undefined) ctx.described.add(at, ownerNumber);
+    if (self.blkno !== undefined) ctx.described.add(at, owner);
     return;
   }
   const place = { format: "xfs", structure, offset: at + foreign.field };
@@ -126,6 +131,7 @@ function whatIsForeign(
   base: number,
   at: number,
   self: SelfDescription,
+  owner: number,
 ): { field: number; message: string } | undefined {
   if (!hasBytesAt(view, base + self.uuid, sb.metaUuid)) {
     return { field: self.uuid, message: "the block carries another volume's UUID" };
@@ -133,13 +139,12 @@ function whatIsForeign(
   if (self.blkno !== undefined && !holds(view, base + self.blkno, at / 512)) {
     return { field: self.blkno, message: `the block does not say that it is block ${at / 512}` };
   }
-  const { owner } = self;
-  if ("group" in owner) {
-    if (view.getUint32(base + owner.field) === owner.group) return undefined;
-    return { field: owner.field, message: `the block does not say that it belongs to group ${owner.group}` };
+  if (self.isOwnedByGroup === true) {
+    if (view.getUint32(base + self.owner) === owner) return undefined;
+    return { field: self.owner, message: `the block does not say that it belongs to group ${owner}` };
   }
-  if (!holds(view, base + owner.field, owner.ino)) {
-    return { field: owner.field, message: `the block does not say that it belongs to inode ${owner.ino}` };
+  if (!holds(view, base + self.owner, owner)) {
+    return { field: self.owner, message: `the block does not say that it belongs to inode ${owner}` };
   }
   return undefined;
 }

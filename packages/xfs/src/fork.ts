@@ -100,7 +100,7 @@ async function readChild(
     throw new ImageError("corrupt", text, { format: "xfs", structure, offset: fork.at });
   }
   const data = await readBytes(ctx, at, ctx.sb.blockSize, signal);
-  checkSelf(ctx, data, at, { structure, crc: 64, uuid: 40, blkno: 24, owner: { field: 56, ino: fork.ino } });
+  checkSelf(ctx, data, at, { structure, crc: 64, uuid: 40, blkno: 24, owner: 56 }, fork.ino);
   const child = decodeBmapBlock(data, at, ctx.sb.version === 5, node.level - 1);
   // Within its parent's range, or two parents could share a child and a small tree describe an endless file.
   const first = child.level === 0 ? (child as BmapLeaf).records[0]!.startOff : (child as BmapNode).keys[0]!;

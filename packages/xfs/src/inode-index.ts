@@ -58,7 +58,7 @@ async function findChunk(
   const crc = sb.version === 5;
   const at = group * sb.agBlocks * sb.blockSize + 2 * sb.sectorSize;
   const header = await readBytes(ctx, at, sb.sectorSize, signal);
-  checkSelf(ctx, header, at, { structure: "xfs_agi", crc: 312, uuid: 296, owner: { field: 8, group } });
+  checkSelf(ctx, header, at, { structure: "xfs_agi", crc: 312, uuid: 296, owner: 8, isOwnedByGroup: true }, group);
   const agi = viewOf(header);
   const levels = xfs_agi.agi_level(agi, 0);
   if (xfs_agi.agi_magicnum(agi, 0) !== XFS_AGI_MAGIC || levels === 0 || levels > MAX_LEVELS) {
@@ -70,7 +70,8 @@ async function findChunk(
     const blockAt = (group * sb.agBlocks + agBlock) * sb.blockSize;
     const data = await readBytes(ctx, blockAt, sb.blockSize, signal);
     const structure = "xfs_btree_sblock";
-    checkSelf(ctx, data, blockAt, { structure, crc: 52, uuid: 32, blkno: 16, owner: { field: 48, group } });
+    const self = { structure, crc: 52, uuid: 32, blkno: 16, owner: 48, isOwnedByGroup: true };
+    checkSelf(ctx, data, blockAt, self, group);
     const view = viewOf(data);
     const start = crc ? XFS_BTREE_SBLOCK_CRC_LEN : XFS_BTREE_SBLOCK_LEN;
     const entrySize = level === 0 ? xfs_inobt_rec.$size : 8;

@@ -11,7 +11,7 @@ import {
 } from "@guestprobe/vfs";
 import { readAttrs } from "./attr/read.js";
 import { contentDevice, contentExtents, coveringExtents } from "./content.js";
-import { checkPart, readBytes, type XfsContext } from "./context.js";
+import { checkPart, readBytes, type SelfDescription, type XfsContext } from "./context.js";
 import { type Dinode, decodeDinode } from "./dinode.js";
 import { listDirectory } from "./dir/directory.js";
 import { lookupName } from "./dir/lookup.js";
@@ -46,11 +46,12 @@ export async function loadInode(ctx: XfsContext, ino: number, signal: AbortSigna
   return openInode(ctx, ino, at, viewOf(await readBytes(ctx, at, ctx.sb.inodeSize, signal)), 0);
 }
 
+const DINODE: SelfDescription = { structure: "xfs_dinode", crc: 100, uuid: 160, owner: 152 };
+
 /** The inode at byte `base` of `view`, which lies at byte `at` of the device. */
 function openInode(ctx: XfsContext, ino: number, at: number, view: DataView, base: number): Inode {
   const core = decodeDinode(ctx.sb, view, base, at, ino);
-  const self = { structure: "xfs_dinode", crc: 100, uuid: 160, owner: { field: 152, ino } };
-  checkPart(ctx, view, base, ctx.sb.inodeSize, at, self);
+  checkPart(ctx, view, base, ctx.sb.inodeSize, at, DINODE, ino);
   return new XfsInode(ctx, core);
 }
 
@@ -93,7 +94,7 @@ class XfsInode implements Inode {
   async *entries(signal?: AbortSignal): AsyncGenerator<readonly Dirent[], void, undefined> {
     this.#checkDirectory(signal);
     for await (const entries of listDirectory(this.#ctx, this.#core, signal)) {
-      if (entries.length > 0) yield entries.map(({ name, ino, type }) => ({ name, ino, type }));
+      if (entries.length > 0) yield entries;
     }
   }
 

@@ -66,7 +66,7 @@ function remotePiece(ctx: XfsContext, inode: Dinode, data: Uint8Array, at: numbe
       offset: at,
     });
   }
-  checkSelf(ctx, data, at, { structure, crc: 12, uuid: 16, blkno: 40, owner: { field: 32, ino: inode.ino } });
+  checkSelf(ctx, data, at, { structure, crc: 12, uuid: 16, blkno: 40, owner: 32 }, inode.ino);
   const offset = xfs_remote_hdr.offset(view, 0);
   const bytes = xfs_remote_hdr.bytes(view, 0);
   if (offset !== done || bytes === 0 || bytes > data.length - xfs_remote_hdr.$size || done + bytes > inode.size) {

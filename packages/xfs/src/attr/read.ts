@@ -1,7 +1,7 @@
 import { ImageError } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import type { Xattr } from "@guestprobe/vfs";
-import { checkSelf, type XfsContext } from "../context.js";
+import { checkSelf, DA3_BLKINFO, type XfsContext } from "../context.js";
 import type { Fork } from "../dinode.js";
 import { type ForkBlock, readForkBlock } from "../fork.js";
 import { decodeNode, forwardOf, indexKind } from "../hash-index.js";
@@ -90,8 +90,7 @@ async function readAttrBlock(
 ): Promise<ForkBlock> {
   const block = await readForkBlock(ctx, fork, first, 1, signal);
   if (block === undefined) throw broken(fork, `its attribute fork has no block ${first}`, fork.at);
-  const owner = { field: 48, ino: fork.ino };
-  checkSelf(ctx, block.data, block.at, { structure: "xfs_da3_blkinfo", crc: 12, uuid: 32, blkno: 16, owner });
+  checkSelf(ctx, block.data, block.at, DA3_BLKINFO, fork.ino);
   return block;
 }
 
@@ -129,8 +128,7 @@ async function readRemoteValue(
       const text = `inode ${fork.ino}: ${bytes} bytes from byte ${offset} of an attribute, where byte ${done} is due`;
       throw new ImageError("corrupt", text, { format: "xfs", structure, offset: block.at });
     }
-    const owner = { field: 32, ino: fork.ino };
-    checkSelf(ctx, block.data, block.at, { structure, crc: 12, uuid: 16, blkno: 40, owner });
+    checkSelf(ctx, block.data, block.at, { structure, crc: 12, uuid: 16, blkno: 40, owner: 32 }, fork.ino);
     value.set(block.data.subarray(xfs_remote_hdr.$size, xfs_remote_hdr.$size + bytes), done);
     done += bytes;
   }

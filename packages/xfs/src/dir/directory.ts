@@ -1,6 +1,6 @@
 import { finding, ImageError, isImageError } from "@guestprobe/block";
 import { isDots, isPossibleName } from "@guestprobe/vfs";
-import { checkSelf, type XfsContext } from "../context.js";
+import { checkSelf, type SelfDescription, type XfsContext } from "../context.js";
 import type { Dinode } from "../dinode.js";
 import { XFS_DIRECTORY_ENTRY } from "../findings.js";
 import { type ForkBlock, forkRecords, readForkBlock } from "../fork.js";
@@ -45,9 +45,10 @@ export async function readDataBlock(
   return openDataBlock(block, layoutOf(ctx));
 }
 
+const DIR3_BLK_HDR: SelfDescription = { structure: "xfs_dir3_blk_hdr", crc: 4, uuid: 24, blkno: 8, owner: 40 };
+
 function checkDirectoryBlock(ctx: XfsContext, dir: Dinode, block: ForkBlock): void {
-  const owner = { field: 40, ino: dir.ino };
-  checkSelf(ctx, block.data, block.at, { structure: "xfs_dir3_blk_hdr", crc: 4, uuid: 24, blkno: 8, owner });
+  checkSelf(ctx, block.data, block.at, DIR3_BLK_HDR, dir.ino);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { finding, ImageError, isImageError } from "@guestprobe/block";
 import { isUsableName } from "@guestprobe/vfs";
-import { checkSelf, type XfsContext } from "../context.js";
+import { checkSelf, DA3_BLKINFO, type XfsContext } from "../context.js";
 import type { Dinode } from "../dinode.js";
 import { XFS_DIRECTORY_INDEX } from "../findings.js";
 import { type ForkBlock, readForkBlock } from "../fork.js";
@@ -154,8 +154,7 @@ async function readIndexBlock(
   const blocks = ctx.sb.dirBlockSize / ctx.sb.blockSize;
   const block = await readForkBlock(ctx, dir.data, first, blocks, signal);
   if (block === undefined) throw broken(dir, `its index has no block ${first}`, dir.data.at);
-  const owner = { field: 48, ino: dir.ino };
-  checkSelf(ctx, block.data, block.at, { structure: "xfs_da3_blkinfo", crc: 12, uuid: 32, blkno: 16, owner });
+  checkSelf(ctx, block.data, block.at, DA3_BLKINFO, dir.ino);
   return block;
 }
 
