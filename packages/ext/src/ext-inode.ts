@@ -28,6 +28,7 @@ export class ExtInode implements Inode {
   readonly #volume: Volume;
   readonly #inode: DecodedInode;
   readonly #inline: readonly InlinePart[] | undefined;
+  #flags: readonly string[] | undefined;
   #map: FileMap | undefined;
   #directory: DirReader | undefined;
 
@@ -41,7 +42,8 @@ export class ExtInode implements Inode {
   }
 
   get flags(): readonly string[] {
-    return inodeFlagNames(this.#inode.flags);
+    this.#flags ??= inodeFlagNames(this.#inode.flags);
+    return this.#flags;
   }
 
   async *entries(signal?: AbortSignal): AsyncGenerator<readonly Dirent[]> {

@@ -57,7 +57,9 @@ function fileSystemOf(volume: Volume): FileSystem {
     uuid: isZero(sb.uuid) ? undefined : formatUuid(sb.uuid),
     blockSize: sb.blockSize,
     size: sb.blocksCount * sb.blockSize,
-    features: allFeatureNames(sb),
+    get features() {
+      return allFeatureNames(sb);
+    },
     root: (signal) => inodeOf(volume, EXT4_ROOT_INO, signal),
     inode: (ino, signal) => inodeOf(volume, ino, signal),
   };

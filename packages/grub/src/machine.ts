@@ -38,6 +38,8 @@ export class GrubMachine {
   #mappedKnown = false;
   readonly #maps = new Map<GrubDisk, Promise<GrubDiskMap>>();
   readonly #volumes = new Map<string, Promise<Volume>>();
+  /** The same by the objects that stand for devices, whose names need not be put together then. */
+  readonly #volumeOf = new WeakMap<VolumePlace, Promise<Volume>>();
   #listed: { readonly mappedFirst: boolean; readonly devices: readonly GrubDevice[] } | undefined;
   /** What the devices' own names open, which every search asks for. */
   readonly #opened = new Map<string, GrubDevice>();
@@ -117,6 +119,15 @@ export class GrubMachine {
 
   /** What GRUB's drivers and our readers make of a device. */
   volume(place: VolumePlace): Promise<Volume> {
+    const known = this.#volumeOf.get(place);
+    if (known !== undefined) return known;
+    const volume = this.#openVolumeOf(place);
+    this.#volumeOf.set(place, volume);
+    volume.catch(() => this.#volumeOf.delete(place));
+    return volume;
+  }
+
+  #openVolumeOf(place: VolumePlace): Promise<Volume> {
     // Where GRUB reads a table differently, a lost device can have the name of another one.
     return memo(this.#volumes, `${place.start} ${place.name}`, () =>
       openGrubVolume(place, this.#openVolume, this.#gates, this.version, this.signal),

@@ -55,7 +55,9 @@ export async function openXfs(device: BlockDevice, options: OpenOptions = {}): P
     uuid: formatUuid(sb.uuid),
     blockSize: sb.blockSize,
     size,
-    features: xfsFeatureNames(sb),
+    get features() {
+      return xfsFeatureNames(sb);
+    },
     root: async (abort) => {
       const root = await loadInode(ctx, rootInode(sb), abort);
       if (root.stat.type === "dir") return root;
