@@ -1,5 +1,6 @@
-import { type BlockDevice, type FindingKind, ImageError, isImageError, toHex } from "@guestprobe/block";
+import { type BlockDevice, type FindingKind, ImageError, isImageError } from "@guestprobe/block";
 import { type FileSystem, GRUB_WALK, type Inode, LINUX_WALK, resolve } from "@guestprobe/vfs";
+import { bytesKey } from "./compare.js";
 import { FEATURE_REFUSED, NO_SUPERBLOCK, OTHER_DRIVER } from "./findings.js";
 import type { Gate, OtherRoot } from "./gate/types.js";
 import { probeDriver } from "./probe.js";
@@ -203,9 +204,7 @@ function remember(
 ): Promise<Inode | undefined> {
   const own = as === "grub" ? volume.gate?.lookup : undefined;
   const { lookups } = volume.memory;
-  // A name that a disk can hold is as short as this; a longer one has other lengths in hexadecimal than those.
-  const text = name.length < 256 ? String.fromCharCode(...name) : toHex(name);
-  const key = `${own === undefined ? "" : as}${directory.subvolume ?? ""}/${directory.stat.ino}/${text}`;
+  const key = `${own === undefined ? "" : as}${directory.subvolume ?? ""}/${directory.stat.ino}/${bytesKey(name)}`;
   const known = lookups.get(key);
   if (known !== undefined) return known;
   const answer = own === undefined ? directory.lookup(name, signal) : own(directory, name, signal);

@@ -1,4 +1,14 @@
-import { close, constants, fstatSync, openSync, read as readCallback, readSync, type Stats, statSync } from "node:fs";
+import {
+  close,
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  read as readCallback,
+  readSync,
+  type Stats,
+  statSync,
+} from "node:fs";
 import { throwIfAborted } from "../abort.js";
 import { allocate, type BlockDevice, checkRange } from "../device.js";
 import { ImageError, isImageError } from "../errors.js";
@@ -84,7 +94,8 @@ function fileDevice(fd: number, path: string, size: number, blocking: boolean): 
   let closed: Promise<void> | undefined;
   const closeOnce = (): Promise<void> => {
     // The number of a closed descriptor may belong to another file at once: no read may still be using it.
-    closed ??= Promise.allSettled(underWay).then(() => closeFd(fd));
+    // Blocking, as the reads: starting the thread pool for nothing but this would take longer than a small disk.
+    closed ??= Promise.allSettled(underWay).then(() => closeFd(fd, blocking));
     return closed;
   };
   return {
@@ -150,9 +161,17 @@ async function blockDeviceSize(fd: number): Promise<number> {
   return inside + 1;
 }
 
-function closeFd(fd: number): Promise<void> {
+function closeFd(fd: number, blocking = false): Promise<void> {
   return new Promise((resolve, reject) => {
-    close(fd, (cause) => (cause ? reject(new ImageError("io", describe(cause), { cause })) : resolve()));
+    const done = (cause?: unknown): void =>
+      cause ? reject(new ImageError("io", describe(cause), { cause })) : resolve();
+    if (!blocking) return close(fd, done);
+    try {
+      closeSync(fd);
+      done();
+    } catch (cause) {
+      done(cause);
+    }
   });
 }
 
