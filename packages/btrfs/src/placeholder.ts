@@ -1,5 +1,5 @@
 import { ImageError, throwIfAborted } from "@guestprobe/block";
-import type { Dirent, Extent, Inode, Stat, Xattr } from "@guestprobe/vfs";
+import { type Dirent, type Extent, type Inode, plainStat, type Stat, type Xattr } from "@guestprobe/vfs";
 import { EMPTY_SUBVOL_DIR_OBJECTID } from "./layout.js";
 
 /**
@@ -21,7 +21,7 @@ export class SubvolumePlaceholder implements Inode {
   constructor(parent: Stat, subvolume: number, find: (signal: AbortSignal | undefined) => Promise<Inode | undefined>) {
     this.#find = find;
     this.subvolume = subvolume;
-    this.stat = { ...parent, mode: 0o755, size: 0, nlink: 1, ino: EMPTY_SUBVOL_DIR_OBJECTID };
+    this.stat = { ...plainStat(parent), mode: 0o755, size: 0, nlink: 1, ino: EMPTY_SUBVOL_DIR_OBJECTID };
   }
 
   standsFor(signal?: AbortSignal): Promise<Inode | undefined> {
