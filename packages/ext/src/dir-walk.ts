@@ -46,7 +46,7 @@ export function direntForm(volume: Volume, inode: DecodedInode): DirentForm {
 export async function* linearBlocks(dir: DirContext, signal: AbortSignal | undefined): AsyncGenerator<DirBlock> {
   const { volume, inode, map } = dir;
   const { blockSize } = volume.sb;
-  const end = Math.ceil(inode.stat.size / blockSize);
+  const end = Math.ceil(inode.size / blockSize);
   const form = direntForm(volume, inode);
   let most = FIRST_READ;
   let blocksRead = 0;

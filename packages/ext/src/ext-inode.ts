@@ -9,7 +9,7 @@ import {
   type Xattr,
 } from "@guestprobe/vfs";
 import { DirReader } from "./dir-reader.js";
-import { extentsFrom, toExtents } from "./file-extents.js";
+import { extentsFrom, extentsNow, toExtents } from "./file-extents.js";
 import { allRuns, type FileMap, fileMap } from "./file-map.js";
 import { type InlinePart, inlineExtents, inlineParts, readInline } from "./inline-data.js";
 import { type DecodedInode, inodeFlagNames } from "./inode.js";
@@ -36,7 +36,7 @@ export class ExtInode implements Inode {
   constructor(volume: Volume, inode: DecodedInode) {
     this.#volume = volume;
     this.#inode = inode;
-    this.stat = inode.stat;
+    this.stat = inode;
     this.offset = inode.offset;
     this.#inline = (inode.flags & EXT4_INLINE_DATA_FL) !== 0 ? inlineParts(inode) : undefined;
   }
@@ -142,7 +142,9 @@ export class ExtInode implements Inode {
   ): Promise<Uint8Array> {
     if (this.#inline !== undefined) return readInline(this.#inline, offset, length);
     const { device, sb } = this.#volume;
-    const extents = await extentsFrom(this.#fileMap(), sb.blockSize, offset, length, signal);
+    const map = this.#fileMap();
+    const extents =
+      extentsNow(map, sb.blockSize, offset, length) ?? (await extentsFrom(map, sb.blockSize, offset, length, signal));
     return readThroughExtents(device, extents, offset, length, signal, into);
   }
 

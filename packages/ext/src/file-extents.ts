@@ -27,6 +27,13 @@ export function toExtents(runs: readonly Run[], blockSize: number, at: number, e
   });
 }
 
+/** All extents from byte `offset` on, for `length` bytes, of a map that lies in its inode; undefined for others. */
+export function extentsNow(map: FileMap, blockSize: number, offset: number, length: number): Extent[] | undefined {
+  const end = offset + length;
+  const runs = map.runsNow(Math.floor(offset / blockSize), Math.ceil(end / blockSize));
+  return runs && toExtents(runs, blockSize, offset, end);
+}
+
 /** All extents from byte `offset` on, for `length` bytes. */
 export async function extentsFrom(
   map: FileMap,

@@ -29,6 +29,8 @@ export interface FileMap {
    * @throws ImageError `corrupt`, `bad-checksum`, `past-end`, `io`, `aborted`.
    */
   runs(from: number, end: number, signal: AbortSignal | undefined): Promise<readonly Run[]>;
+  /** All of them up to `end` if the map lies in its inode whole, as that of most files does; undefined for others. */
+  runsNow(from: number, end: number): readonly Run[] | undefined;
 }
 
 /** The map of an inode whose content lies in blocks. */
@@ -49,9 +51,18 @@ class ExtentMap implements FileMap {
     this.#inode = inode;
   }
 
-  async runs(from: number, end: number, signal: AbortSignal | undefined): Promise<readonly Run[]> {
+  runsNow(from: number, end: number): readonly Run[] | undefined {
+    const root = this.#rootNode();
+    return root.depth > 0 ? undefined : fillHoles(root.runs, from, end);
+  }
+
+  #rootNode(): ExtentNode {
     this.#root ??= decodeExtentNode(this.#volume.sb, this.#inode.block, blockField(this.#inode), undefined);
-    let node = this.#root;
+    return this.#root;
+  }
+
+  async runs(from: number, end: number, signal: AbortSignal | undefined): Promise<readonly Run[]> {
+    let node = this.#rootNode();
     let limit = Math.max(end, EXTENT_FILE_BLOCKS);
     while (node.depth > 0) {
       const at = childFor(node.children, from);
@@ -95,6 +106,9 @@ class ExtentMap implements FileMap {
   }
 }
 
+/** Pointers to blocks of the file itself in `i_block`, before those to blocks of pointers. */
+const DIRECT_BLOCKS = 12;
+
 class BlockMap implements FileMap {
   readonly #volume: Volume;
   readonly #inode: DecodedInode;
@@ -105,15 +119,20 @@ class BlockMap implements FileMap {
     this.#inode = inode;
   }
 
+  runsNow(from: number, end: number): readonly Run[] | undefined {
+    return end > DIRECT_BLOCKS ? undefined : this.#direct(from, end);
+  }
+
+  #direct(from: number, end: number): Run[] {
+    return decodePointers(this.#volume.sb, this.#inode.block, blockField(this.#inode), from, end - from, from);
+  }
+
   async runs(from: number, end: number, signal: AbortSignal | undefined): Promise<readonly Run[]> {
     const { sb } = this.#volume;
     const inodeAt = blockField(this.#inode);
     const path = blockPath(sb.blockSize, from);
     if (path === undefined) return fillHoles([], from, end);
-    if (path.levels === 0) {
-      const count = Math.min(end, 12) - from;
-      return decodePointers(sb, this.#inode.block, inodeAt, from, count, from);
-    }
+    if (path.levels === 0) return this.#direct(from, Math.min(end, DIRECT_BLOCKS));
     let { base, span } = path;
     let pointer = decodePointer(sb, this.#inode.block, inodeAt, path.slot);
     let holeEnd = base + span;

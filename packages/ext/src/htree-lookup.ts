@@ -108,8 +108,8 @@ interface PlacedBlock {
 async function readDirBlock(dir: DirContext, block: number, signal: AbortSignal | undefined): Promise<PlacedBlock> {
   const { volume, inode, map } = dir;
   const { blockSize } = volume.sb;
-  const { ino, stat } = inode;
-  if (block * blockSize >= stat.size) {
+  const { ino, size } = inode;
+  if (block * blockSize >= size) {
     throw failure("corrupt", `directory ${ino}: its index leads to block ${block}, past its end`, inode.offset);
   }
   const run = (await map.runs(block, block + 1, signal))[0];

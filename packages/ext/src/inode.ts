@@ -14,15 +14,20 @@ import {
 import { corrupt, hex, placeOf } from "./place.js";
 import type { Superblock } from "./superblock.js";
 
-/** An inode as decoded, before anything that it points at was read. What few ask for is decoded when they do. */
-export class DecodedInode {
+/**
+ * An inode as decoded, before anything that it points at was read, and what `stat` says of it. What few ask for is decoded
+ * when they do: a walk over many files asks neither for times nor for blocks.
+ */
+export class DecodedInode implements Stat {
   readonly ino: number;
   /** Where it lies: bytes from the start of the device. */
   readonly offset: number;
-  readonly stat: Stat;
+  readonly type: FileType;
+  readonly mode: number;
+  readonly size: number;
+  readonly nlink: number;
   /** `i_flags`. */
   readonly flags: number;
-  readonly generation: number;
   /** Bytes past the first 128 that are fields; attributes may follow them. */
   readonly extraSize: number;
   /** Where checksums of what belongs to this inode start; undefined without metadata_csum. */
@@ -31,24 +36,65 @@ export class DecodedInode {
   readonly #view: DataView;
   readonly #base: number;
 
-  /** What `decodeInode` has checked: an inode at byte `base` of `view`. */
+  /** What `decodeInode` has checked: an inode at byte `base` of `view`, which lies at byte `offset` of the device. */
   constructor(
     sb: Superblock,
+    ino: number,
     view: DataView,
     base: number,
     offset: number,
-    checked: { stat: Stat; flags: number; generation: number; extraSize: number; seed: number | undefined },
+    type: FileType,
+    size: number,
+    extraSize: number,
+    seed: number | undefined,
   ) {
-    this.ino = checked.stat.ino;
+    this.ino = ino;
     this.offset = offset;
-    this.stat = checked.stat;
-    this.flags = checked.flags;
-    this.generation = checked.generation;
-    this.extraSize = checked.extraSize;
-    this.seed = checked.seed;
+    this.type = type;
+    this.mode = inode.i_mode(view, base) & 0o7777;
+    this.size = size;
+    this.nlink = inode.i_links_count(view, base);
+    this.flags = inode.i_flags(view, base);
+    this.extraSize = extraSize;
+    this.seed = seed;
     this.#sb = sb;
     this.#view = view;
     this.#base = base;
+  }
+
+  get uid(): number {
+    return inode.i_uid(this.#view, this.#base) + inode.i_uid_high(this.#view, this.#base) * 0x1_0000;
+  }
+
+  get gid(): number {
+    return inode.i_gid(this.#view, this.#base) + inode.i_gid_high(this.#view, this.#base) * 0x1_0000;
+  }
+
+  get rdev(): DeviceNumber | undefined {
+    return this.type === "char" || this.type === "block" ? decodeDevice(this.block) : undefined;
+  }
+
+  get atimeNs(): bigint {
+    return decodeTime(inode.i_atime(this.#view, this.#base), this.#extra("i_atime_extra"));
+  }
+
+  get mtimeNs(): bigint {
+    return decodeTime(inode.i_mtime(this.#view, this.#base), this.#extra("i_mtime_extra"));
+  }
+
+  get ctimeNs(): bigint {
+    return decodeTime(inode.i_ctime(this.#view, this.#base), this.#extra("i_ctime_extra"));
+  }
+
+  get crtimeNs(): bigint | undefined {
+    if (!this.#has("i_crtime")) return undefined;
+    const created = decodeTime(inode.i_crtime(this.#view, this.#base), this.#extra("i_crtime_extra"));
+    // All zeros is what a tool leaves that does not know the field.
+    return created === 0n ? undefined : created;
+  }
+
+  get generation(): number {
+    return inode.i_generation(this.#view, this.#base);
   }
 
   /** All `s_inode_size` bytes. */
@@ -66,10 +112,8 @@ export class DecodedInode {
   get fileAcl(): number {
     const { incompat, creatorOs } = this.#sb;
     const has64bit = (incompat & INCOMPAT["64bit"]) !== 0 && creatorOs !== EXT4_OS_HURD;
-    return (
-      (has64bit ? inode.i_file_acl_high(this.#view, this.#base) * 2 ** 32 : 0) +
-      inode.i_file_acl_lo(this.#view, this.#base)
-    );
+    const high = has64bit ? inode.i_file_acl_high(this.#view, this.#base) : 0;
+    return high * 2 ** 32 + inode.i_file_acl_lo(this.#view, this.#base);
   }
 
   /**
@@ -78,7 +122,7 @@ export class DecodedInode {
    */
   get isFastSymlink(): boolean {
     const { incompat, roCompat, clusterSize } = this.#sb;
-    const { type, size } = this.stat;
+    const { type, size } = this;
     if (type !== "symlink" || (this.flags & EXT4_INLINE_DATA_FL) !== 0) return false;
     // Blocks of values in attribute inodes count for the link, so that its own block count says nothing.
     if ((incompat & INCOMPAT.ea_inode) !== 0) return size > 0 && size < inode.$fields.i_block.size;
@@ -86,60 +130,15 @@ export class DecodedInode {
     const attributeSectors = this.fileAcl === 0 ? 0 : clusterSize / 512;
     return high * 2 ** 32 + inode.i_blocks_lo(this.#view, this.#base) - attributeSectors === 0;
   }
-}
-
-/** What `stat` says. Times are decoded when they are asked for: a walk over many files hardly asks. */
-class ExtStat implements Stat {
-  readonly type: FileType;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  readonly nlink: number;
-  readonly ino: number;
-  readonly rdev: DeviceNumber | undefined;
-  readonly #view: DataView;
-  readonly #base: number;
-  /** Bytes of the inode that are fields. */
-  readonly #end: number;
-
-  constructor(ino: number, type: FileType, size: number, rawMode: number, view: DataView, base: number, end: number) {
-    this.type = type;
-    this.mode = rawMode & 0o7777;
-    this.uid = inode.i_uid(view, base) + inode.i_uid_high(view, base) * 0x1_0000;
-    this.gid = inode.i_gid(view, base) + inode.i_gid_high(view, base) * 0x1_0000;
-    this.size = size;
-    this.nlink = inode.i_links_count(view, base);
-    this.ino = ino;
-    this.rdev = type === "char" || type === "block" ? decodeDevice(inode.i_block(view, base)) : undefined;
-    this.#view = view;
-    this.#base = base;
-    this.#end = end;
-  }
-
-  get atimeNs(): bigint {
-    return decodeTime(inode.i_atime(this.#view, this.#base), this.#extra("i_atime_extra"));
-  }
-
-  get mtimeNs(): bigint {
-    return decodeTime(inode.i_mtime(this.#view, this.#base), this.#extra("i_mtime_extra"));
-  }
-
-  get ctimeNs(): bigint {
-    return decodeTime(inode.i_ctime(this.#view, this.#base), this.#extra("i_ctime_extra"));
-  }
-
-  get crtimeNs(): bigint | undefined {
-    const { offset, size } = inode.$fields.i_crtime;
-    if (offset + size > this.#end) return undefined;
-    const created = decodeTime(inode.i_crtime(this.#view, this.#base), this.#extra("i_crtime_extra"));
-    // All zeros is what a tool leaves that does not know the field.
-    return created === 0n ? undefined : created;
-  }
 
   #extra(field: "i_atime_extra" | "i_mtime_extra" | "i_ctime_extra" | "i_crtime_extra"): number {
+    return this.#has(field) ? inode[field](this.#view, this.#base) : 0;
+  }
+
+  /** Whether the inode is long enough for a field past the first 128 bytes. */
+  #has(field: "i_crtime" | "i_atime_extra" | "i_mtime_extra" | "i_ctime_extra" | "i_crtime_extra"): boolean {
     const { offset, size } = inode.$fields[field];
-    return offset + size <= this.#end ? inode[field](this.#view, this.#base) : 0;
+    return offset + size <= EXT4_GOOD_OLD_INODE_SIZE + this.extraSize;
   }
 }
 
@@ -204,7 +203,6 @@ export function decodeInode(
 
   const type = FILE_TYPE_OF_MODE[rawMode >>> 12];
   if (type === undefined) throw bad(ino, offset, "i_mode", `${hex(rawMode)}, which is no type of file`);
-  const flags = inode.i_flags(view, base);
   // As the kernel: directories above 4 GiB only with large_dir.
   const hasHighSize = type === "file" || (sb.incompat & INCOMPAT.large_dir) !== 0;
   const high = hasHighSize ? inode.i_size_high(view, base) : 0;
@@ -213,9 +211,7 @@ export function decodeInode(
 
   // An i_extra_isize of 0 is taken for the kernel's own size of the fields: they are zeros then, or were never moved.
   const extraSize = isLarge && storedExtra === 0 ? inode.$size - EXT4_GOOD_OLD_INODE_SIZE : storedExtra;
-  const end = isLarge ? EXT4_GOOD_OLD_INODE_SIZE + extraSize : 0;
-  const stat = new ExtStat(ino, type, size, rawMode, view, base, end);
-  return new DecodedInode(sb, view, base, offset, { stat, flags, generation, extraSize, seed });
+  return new DecodedInode(sb, ino, view, base, offset, type, size, extraSize, seed);
 }
 
 const bad = (ino: number, offset: number, field: keyof typeof inode.$fields, reason: string) =>

@@ -65,10 +65,10 @@ async function openJournal(volume: Volume, signal: AbortSignal | undefined): Pro
   }
   const inode = await volume.inode(sb.journalInum, signal);
   const { offset } = placeOf(ext4_super_block, "s_journal_inum", sb.offset);
-  if (inode?.stat.type !== "file") {
+  if (inode?.type !== "file") {
     throw failure("corrupt", `inode ${sb.journalInum} is not a journal`, inode?.offset ?? offset);
   }
-  const blocks = Math.floor(inode.stat.size / sb.blockSize);
+  const blocks = Math.floor(inode.size / sb.blockSize);
   if (blocks === 0 || blocks > sb.blocksCount) {
     throw failure("corrupt", `a journal of ${blocks} blocks, in a volume of ${sb.blocksCount}`, inode.offset);
   }

@@ -102,7 +102,7 @@ async function inodeValue(
   if (holder === undefined || (holder.flags & EXT4_EA_INODE_FL) === 0) {
     throw bad("e_value_inum", `inode ${valueInum} does not hold a value`);
   }
-  if (holder.stat.size !== valueSize) throw bad("e_value_size", `${valueSize}, but the inode has ${holder.stat.size}`);
+  if (holder.size !== valueSize) throw bad("e_value_size", `${valueSize}, but the inode has ${holder.size}`);
   const extents = await extentsFrom(fileMap(volume, holder), sb.blockSize, 0, valueSize, signal);
   const value = await readThroughExtents(volume.device, extents, 0, valueSize, signal);
   // Lustre's older form has the number and the generation of the owner there, and no hash.
