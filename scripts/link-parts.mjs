@@ -15,7 +15,8 @@ import ts from "typescript";
 /**
  * @param modules Path below the program's folder to text: ES modules as esbuild writes them, bundled and split.
  * @param entry Path of the module that runs first.
- * @returns A CommonJS module with the exports of the entry. Run as a script it is the function that CommonJS's loader makes
+ * @returns A CommonJS module with the exports of the entry, whose `module.defined` answers the numbers of the modules that were
+ *   defined so far. Run as a script it is the function that CommonJS's loader makes
  *   of a module, so that who loads it needs no second copy of the text with that function around it.
  */
 export function linkParts(modules, entry) {
@@ -42,6 +43,7 @@ const $program={get url(){return require("node:url").pathToFileURL(__filename).h
 const $parts=[\n${[...parts.values()].map(({ body }) => `()=>{${body}}`).join(",\n")}\n];
 const $loaded=[];
 const $load=(number)=>$loaded[number]??=$parts[number]();
+module.defined=()=>Object.keys($loaded).map(Number);
 module.exports=$load(0);
 })`;
 }
