@@ -16,18 +16,12 @@ export function hasBit(flags: number, bit: number): boolean {
   return Math.floor(flags / bit) % 2 === 1;
 }
 
-/** Every volume that is opened asks this for each of its bits: a plain loop, without a call for each row. */
-function featureOf(bit: number, table: readonly Feature[]): Feature | undefined {
-  for (let row = 0; row < table.length; row += 1) if (table[row]!.bit === bit) return table[row];
-  return undefined;
-}
-
 /** Names of the set bits, unknown ones as "0x...". */
 export function featureNames(flags: number, table: readonly Feature[]): string[] {
   const names: string[] = [];
   for (let bit = 1; bit <= flags; bit *= 2) {
     if (!hasBit(flags, bit)) continue;
-    names.push(featureOf(bit, table)?.name ?? `0x${bit.toString(16)}`);
+    names.push(table.find((feature) => feature.bit === bit)?.name ?? `0x${bit.toString(16)}`);
   }
   return names;
 }
@@ -37,7 +31,7 @@ export function refusedFeatures(flags: number, table: readonly Feature[]): strin
   const refused: string[] = [];
   for (let bit = 1; bit <= flags; bit *= 2) {
     if (!hasBit(flags, bit)) continue;
-    const known = featureOf(bit, table);
+    const known = table.find((feature) => feature.bit === bit);
     if (known === undefined) refused.push(`0x${bit.toString(16)}`);
     else if (known.verdict === "refuse") refused.push(known.name);
   }

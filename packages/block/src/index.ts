@@ -42,4 +42,3 @@ export {
   untilNul,
 } from "./text.js";
 export { alignDown, alignUp, checkedAdd, checkedMul, isPowerOfTwo, isU64None, joinU64 } from "./u64.js";
-export { compileWasm } from "./wasm.js";

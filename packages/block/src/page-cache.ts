@@ -72,7 +72,7 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
   const loading = new Map<number, Load>();
   let queued: number[] = [];
   /** For each sequential reader: the page it would read next, and how many pages were read ahead last time. */
-  const streams: { next: number; ahead: number }[] = [];
+  let streams: { next: number; ahead: number }[] = [];
 
   /** Drops the oldest page not used since eviction last passed by; those before it go to the end of the line. */
   const evict = (): void => {
@@ -135,17 +135,15 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
 
   /** How many pages to read past a run, and the note of where its reader will go on. */
   const aheadOf = (first: number, count: number): number => {
-    let known = 0;
-    while (known < streams.length && streams[known]!.next !== first) known += 1;
-    const stream = streams[known];
+    const stream = streams.find((candidate) => candidate.next === first);
     let ahead = stream === undefined ? 0 : Math.min(maxAhead, Math.max(count, stream.ahead * 2));
     for (let n = 0; n < ahead; n += 1) {
       const index = first + count + n;
       if (index > lastPage || pages.has(index) || loading.has(index)) ahead = n;
     }
-    // To the front: the one that goes on, or a new one, for which the last gives way.
-    streams.splice(Math.min(known, STREAMS - 1), 1);
+    streams = streams.filter((candidate) => candidate !== stream);
     streams.unshift({ next: first + count + ahead, ahead });
+    streams.length = Math.min(streams.length, STREAMS);
     return ahead;
   };
 

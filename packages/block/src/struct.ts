@@ -1,4 +1,4 @@
-import { ImageError } from "./errors.js";
+import { type ErrorPlace, ImageError } from "./errors.js";
 import { joinU64 } from "./u64.js";
 
 /** Byte order of a structure. */
@@ -13,8 +13,8 @@ export type Reader<T> = (view: DataView, base: number) => T;
 export interface Field<T> {
   readonly offset: number;
   readonly size: number;
-  /** @param structure Its name and that of the field, for errors. */
-  bind(little: boolean, structure: string, field: string): Reader<T>;
+  /** `place` names the structure and the field, for errors. */
+  bind(little: boolean, place: ErrorPlace): Reader<T>;
 }
 
 const field = <T>(offset: number, size: number, bind: Field<T>["bind"]): Field<T> => ({ offset, size, bind });
@@ -32,18 +32,18 @@ export const i32 = (at: number): Field<number> =>
 
 /** 64 bits as a number; the reader throws `corrupt`, naming the field, for 2^53 and above. */
 export const u64 = (at: number): Field<number> =>
-  field(at, 8, (little, structure, name) => (view, base) => {
+  field(at, 8, (little, place) => (view, base) => {
     const first = view.getUint32(base + at, little);
     const second = view.getUint32(base + at + 4, little);
     const hi = little ? second : first;
-    if (hi >= 0x20_0000) return joinU64(hi, little ? first : second, { structure, field: name });
+    if (hi >= 0x20_0000) return joinU64(hi, little ? first : second, place);
     return hi * 0x1_0000_0000 + (little ? first : second);
   });
 
 /** As `u64`, with all ones (the "none" of many formats) as undefined. */
 export const u64OrNone = (at: number): Field<number | undefined> =>
-  field(at, 8, (little, structure, name) => {
-    const read = u64(at).bind(little, structure, name);
+  field(at, 8, (little, place) => {
+    const read = u64(at).bind(little, place);
     return (view, base) =>
       view.getUint32(base + at) === 0xffff_ffff && view.getUint32(base + at + 4) === 0xffff_ffff
         ? undefined
@@ -82,33 +82,21 @@ export type Struct<F extends Fields> = { readonly [K in keyof F]: Reader<ValueOf
  */
 export function struct<F extends Fields>(name: string, size: number, endian: Endian, fields: F): Struct<F> {
   const little = endian === LE;
-  // An object without a prototype is a hash table to V8, into which a reader goes for little; as the prototype of another it
-  // is made fast, and its readers are constants to optimised code. A hundred properties that are added to a plain object
-  // one by one took ten times as long, most of the garbage of a short run, and left a hash table in the end.
-  const readers: Record<string, unknown> = Object.create(null);
-  for (const key of Object.keys(fields)) {
-    const spec = fields[key]!;
+  const readers: Record<string, Reader<unknown>> = {};
+  const places: Record<string, { offset: number; size: number }> = {};
+  for (const [key, spec] of Object.entries(fields)) {
     if (spec.offset < 0 || spec.offset + spec.size > size) {
       throw new ImageError("invalid-argument", `${name}.${key} ends past the structure's ${size} bytes`);
     }
-    readers[key] = spec.bind(little, name, key);
+    readers[key] = spec.bind(little, { structure: name, field: key });
+    places[key] = { offset: spec.offset, size: spec.size };
   }
-  readers.$name = name;
-  readers.$size = size;
-  readers.$dump = (view: DataView, base: number) =>
-    Object.fromEntries(Object.keys(fields).map((key) => [key, (readers[key] as Reader<unknown>)(view, base)]));
-  let places: Record<string, { offset: number; size: number }> | undefined;
-  Object.defineProperty(readers, "$fields", {
-    get: () => {
-      // Copied, for the same reason.
-      places ??= { ...Object.fromEntries(Object.entries(fields).map(([key, spec]) => [key, placeOf(spec)])) };
-      return places;
-    },
-  });
-  return Object.create(readers);
+  const dump = (view: DataView, base: number) =>
+    Object.fromEntries(Object.keys(places).map((key) => [key, readers[key]?.(view, base)]));
+  // A copy: V8 keeps an object that was filled key by key as a dictionary, and looking a reader up took ten times as long
+  // as reading; in the copy they are constants, which it compiles into who calls them.
+  return { ...readers, $name: name, $size: size, $fields: { ...places }, $dump: dump } as unknown as Struct<F>;
 }
-
-const placeOf = ({ offset, size }: Field<unknown>): { offset: number; size: number } => ({ offset, size });
 
 /** A DataView over the same memory as `data`. */
 export function viewOf(data: Uint8Array): DataView {

@@ -1,18 +1,14 @@
-// Made when they are first asked for: a process that is started for one small disk may need none.
-let lossy: TextDecoder | undefined;
-let strict: TextDecoder | undefined;
-let encoder: TextEncoder | undefined;
-let hex: readonly string[] | undefined;
+const lossy = new TextDecoder("utf-8", { ignoreBOM: true });
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const encoder = new TextEncoder();
 
 /** Bytes as text, invalid UTF-8 replaced by U+FFFD. */
 export function decodeText(data: Uint8Array): string {
-  lossy ??= new TextDecoder("utf-8", { ignoreBOM: true });
   return lossy.decode(data);
 }
 
 /** Bytes as text if they are valid UTF-8. */
 export function decodeTextStrict(data: Uint8Array): string | undefined {
-  strict ??= new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   try {
     return strict.decode(data);
   } catch {
@@ -21,7 +17,6 @@ export function decodeTextStrict(data: Uint8Array): string | undefined {
 }
 
 export function encodeText(text: string): Uint8Array {
-  encoder ??= new TextEncoder();
   return encoder.encode(text);
 }
 
@@ -52,10 +47,11 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
 /** Bytes as lower-case hexadecimal digits. */
 export function toHex(data: Uint8Array): string {
-  hex ??= Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
   let text = "";
-  for (const byte of data) text += hex[byte];
+  for (const byte of data) text += HEX[byte];
   return text;
 }
