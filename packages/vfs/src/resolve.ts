@@ -49,7 +49,7 @@ const MAX_PENDING = 16 * PATH_MAX;
  * `limit` for links that are too long, `invalid-argument` for a path that does not begin with "/".
  */
 export async function resolve(
-  fs: Pick<FileSystem, "kind" | "root">,
+  fs: FileSystem,
   path: PathLike,
   options: ResolveOptions = {},
 ): Promise<Resolved | undefined> {
@@ -132,6 +132,6 @@ const isDot = (name: Uint8Array): boolean => name.length === 1 && name[0] === 0x
 const isDotDot = (name: Uint8Array): boolean => name.length === 2 && name[0] === 0x2e && name[1] === 0x2e;
 const show = (path: PathLike): string => decodeText(pathBytes(path));
 
-function notDirectory(names: readonly Uint8Array[], { kind }: Pick<FileSystem, "kind">): ImageError {
-  return new ImageError("not-a-directory", `${show(joinPath(names))} is not a directory`, { format: kind });
+function notDirectory(names: readonly Uint8Array[], fs: FileSystem): ImageError {
+  return new ImageError("not-a-directory", `${show(joinPath(names))} is not a directory`, { format: fs.kind });
 }
