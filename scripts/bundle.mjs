@@ -10,10 +10,9 @@
  */
 import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
-import { linkParts } from "./link-parts.mjs";
+import { build, transform } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const cli = join(root, "packages/cli");
@@ -104,20 +103,45 @@ async function bundle(entry, name, options = {}) {
 }
 
 /**
- * The same, in parts: each module is a function, which V8 neither compiles nor keeps in its cache before it runs.
+ * The same, in parts: what different verbs and formats need is a function each, which V8 neither compiles nor keeps in
+ * its cache until it runs.
  */
 async function bundleInParts(entry, name) {
-  const options = { ...COMMON, outdir: dist, outbase: root, format: "esm", splitting: true, write: false };
-  const { metafile } = await build({ ...options, entryPoints: [entry], minify: false, metafile: true });
-  // As entries they stay apart; what a library is made of stays with who asks for it.
-  const own = Object.keys(metafile.inputs).filter((path) => path.startsWith("packages/"));
-  const { outputFiles } = await build({
-    ...options,
-    entryPoints: [entry, ...own.map((path) => join(root, path))],
-    define: { "import.meta.url": "$program.url" },
+  const { outputFiles, metafile } = await build({
+    ...COMMON,
+    entryPoints: [entry],
+    outdir: dist,
+    format: "esm",
+    splitting: true,
+    metafile: true,
+    write: false,
+    define: { "import.meta.url": "programUrl" },
   });
-  const modules = new Map(outputFiles.map(({ path, text }) => [relative(dist, path).replaceAll("\\", "/"), text]));
-  writeFileSync(join(dist, name), linkParts(modules, relative(root, entry).replaceAll("\\", "/")));
+  const parts = await Promise.all(
+    outputFiles.map(async ({ path, text }) => {
+      const options = { format: "cjs", platform: "node", target: "node20", minify: true };
+      const { code } = await transform(text, { ...options, supported: { "dynamic-import": false } });
+      return `${JSON.stringify(`./${basename(path)}`)}(module, exports, require) {\n${code}}`;
+    }),
+  );
+  const { exports } = Object.values(metafile.outputs).find(({ entryPoint }) => entryPoint?.endsWith(name));
+  const text = `"use strict";
+const programUrl = require("node:url").pathToFileURL(__filename).href;
+const parts = {\n${parts.join(",\n")}\n};
+const loaded = {};
+function load(name) {
+  if (parts[name] === undefined) return require(name);
+  if (loaded[name] === undefined) {
+    loaded[name] = { exports: {} };
+    parts[name](loaded[name], loaded[name].exports, load);
+  }
+  return loaded[name].exports;
+}
+module.exports = load("./${name}");
+// What an ES module may import of this file by name.
+0 && (module.exports = { ${exports.join(", ")} });
+`;
+  writeFileSync(join(dist, name), text);
   return Object.keys(metafile.inputs);
 }
 

@@ -3,23 +3,14 @@ import { dirname, join } from "node:path";
 import { Script } from "node:vm";
 import { readOwn, storeOwn } from "./own-cache.js";
 
-/** Bytes in front of the code, a bit for each module of the program that was defined when it was kept. */
-const BITS = 128;
-
-interface ProgramModule {
-  exports: unknown;
-  /** Numbers of the modules that were defined so far; the program sets it. */
-  defined?: () => readonly number[];
-}
+const WRAPPER = ["(function (exports, require, module, __filename, __dirname) {", "\n})"] as const;
 
 /**
- * Loads the program as `require` does, with what V8 made of it in earlier runs. Run as a script, its file answers the
- * function that CommonJS's loader would make of it: a function put around the text here would be another copy of it.
+ * Loads a CommonJS file as `require` does, with what V8 made of it in an earlier run.
  *
  * V8 spends more time on compiling this program than the program on a small disk. So the first run of each verb leaves
- * its compiled code in the user's own cache folder, and later runs start from there; one that comes to modules which none
- * before it came to (another file system) adds their code. It is trusted only when this user owns it and nobody else may
- * write it, for it is run unchecked.
+ * its compiled code in the user's own cache folder, and later runs start from there. It is trusted only when this user
+ * owns it and nobody else may write it, for it is run unchecked.
  *
  * @param key Names what will run of the file; functions that others call are not kept for it.
  * @param folder Of the user's own; undefined where there is none.
@@ -27,35 +18,16 @@ interface ProgramModule {
 export function loadCompiled(file: string, key: string, folder: string | undefined): unknown {
   const source = readFileSync(file, "latin1");
   const place = folder === undefined ? undefined : join(folder, `${key}.code`);
-  const kept = place === undefined ? undefined : readOwn(place);
-  const cachedData = kept?.subarray(BITS);
-  const script = new Script(source, {
+  const cachedData = place === undefined ? undefined : readOwn(place);
+  const script = new Script(WRAPPER[0] + source + WRAPPER[1], {
     filename: file,
     ...(cachedData === undefined ? {} : { cachedData }),
   });
-  const module: ProgramModule = { exports: {} };
-  if (place !== undefined) {
-    const known =
-      kept !== undefined && script.cachedDataRejected !== true ? kept.subarray(0, BITS) : Buffer.alloc(BITS);
-    process.on("exit", () => {
-      if (addBits(known, module.defined?.() ?? []))
-        storeOwn(place, () => Buffer.concat([known, script.createCachedData()]));
-    });
+  if (place !== undefined && (cachedData === undefined || script.cachedDataRejected === true)) {
+    process.on("exit", () => storeOwn(place, () => script.createCachedData()));
   }
+  const module = { exports: {} };
   const wrapper = script.runInThisContext() as (...names: unknown[]) => void;
   wrapper.call(module.exports, module.exports, require, module, file, dirname(file));
   return module.exports;
-}
-
-/** Answers whether any of them was missing. */
-function addBits(bits: Uint8Array, numbers: readonly number[]): boolean {
-  let isNew = false;
-  for (const number of numbers) {
-    const before = bits[number >> 3] ?? 0xff;
-    const bit = 1 << (number & 7);
-    if ((before & bit) !== 0) continue;
-    bits[number >> 3] = before | bit;
-    isNew = true;
-  }
-  return isNew;
 }

@@ -1,5 +1,4 @@
 import { EXIT } from "./exit.js";
-import { standardError, standardOutput } from "./output/standard.js";
 import { run } from "./run.js";
 
 export { run };
@@ -10,17 +9,18 @@ export { run };
  * @param cache A folder of the user's own for what later runs may start from.
  */
 export async function main(cache: string | undefined): Promise<void> {
-  standardOutput.own();
-  standardError.own();
-  // A reader that goes away (`| head`) or a full disk: a write that failed tells the verb, and what is written after it
-  // (help, remarks) is told here.
+  // A reader that goes away (`| head`) or a full disk shows as an event, which Node answers with a stack trace unless
+  // somebody listens. The write that failed tells the verb; what is written after it (help, remarks) is told here.
+  let lost: NodeJS.ErrnoException | undefined;
+  process.stdout.on("error", (error) => {
+    lost ??= error;
+  });
+  process.stderr.on("error", () => {});
   process.on("exit", () => {
-    const { lost } = standardOutput;
     if (lost === undefined || process.exitCode === EXIT.host) return;
     process.exitCode = EXIT.host;
-    if (lost.code !== "EPIPE") standardError.write(`guestprobe: standard output: ${lost.message}\n`);
+    if (lost.code !== "EPIPE") process.stderr.write(`guestprobe: standard output: ${lost.message}\n`);
   });
+  // Not process.exit: what is still on its way to a pipe would be lost.
   process.exitCode = await run(process.argv.slice(2), cache);
-  // What is on its way through Node's streams would be lost. Without them the end need not be waited for.
-  if (standardOutput.isWritten && standardError.isWritten) process.exit();
 }

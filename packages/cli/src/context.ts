@@ -3,7 +3,6 @@ import { EXIT, type ExitCode } from "./exit.js";
 import { type Guest, openGuest } from "./guest.js";
 import { type Limits, parseLimits, Watch } from "./limits.js";
 import { imageErrorOnly, Output } from "./output/output.js";
-import { standardError } from "./output/standard.js";
 import { formatBytes } from "./output/table.js";
 import type { Options } from "./verbs.js";
 
@@ -64,7 +63,7 @@ export function makeContext(options: Options, cache: string | undefined): Contex
       if (out.options.verbose) {
         for (const disk of guests.flatMap((guest) => guest.disks)) {
           const { reads, bytes } = disk.stats;
-          standardError.write(`guestprobe: (${disk.name}): ${reads} reads, ${formatBytes(bytes)}\n`);
+          process.stderr.write(`guestprobe: (${disk.name}): ${reads} reads, ${formatBytes(bytes)}\n`);
         }
       }
       const damaged = out.log.findings.some((entry) => entry.severity === "error");

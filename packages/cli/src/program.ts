@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { UsageError } from "./exit.js";
 import { nearest } from "./nearest.js";
-import { standardError, standardOutput } from "./output/standard.js";
 import { COMMON_OPTIONS, type OptionSpec, type Options, VERBS, type Verb } from "./verbs.js";
 
 export interface Invocation {
@@ -23,14 +22,6 @@ alone: the first volume that has it.
 
 Exit codes: 0 yes, 1 no, 2 wrong usage, 3 cannot tell, 4 damaged or a limit was hit, 5 the host side failed.`;
 
-const WRITERS = {
-  writeOut: (text: string): void => standardOutput.write(text),
-  writeErr: (text: string): void => standardError.write(text),
-  getOutHelpWidth: () => standardOutput.width as number,
-  getErrHelpWidth: () => standardError.width as number,
-  outputError: () => {},
-};
-
 export function version(): string {
   const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
   return (JSON.parse(text) as { version: string }).version;
@@ -45,7 +36,7 @@ export function version(): string {
 export function buildProgram(chosen: (invocation: Invocation) => void, words: readonly string[]): Command {
   const verb = words.some((word) => VERSION.has(word)) ? undefined : VERBS.find(({ name }) => name === words[0]);
   const program = verb === undefined ? wholeProgram() : new Command("guestprobe");
-  program.exitOverride().configureOutput(WRITERS);
+  program.exitOverride().configureOutput({ outputError: () => {} });
   for (const each of verb === undefined ? VERBS : [verb]) program.addCommand(buildVerb(each, chosen));
   return program;
 }
@@ -73,7 +64,7 @@ function buildVerb(verb: Verb, chosen: (invocation: Invocation) => void): Comman
     .configureHelp({ visibleArguments: () => [] })
     .addHelpText("beforeAll", `Examples:\n${verb.examples.map((example) => `  ${example}`).join("\n")}\n`)
     .exitOverride()
-    .configureOutput(WRITERS)
+    .configureOutput({ outputError: () => {} })
     .action((words: string[], options: Options) => chosen({ verb, words, options }));
   for (const spec of [...verb.options, ...COMMON_OPTIONS]) command.addOption(buildOption(spec));
   return command;

@@ -5,7 +5,6 @@ import { makeContext } from "./context.js";
 import { EXIT, type ExitCode, exitCodeOf, UsageError } from "./exit.js";
 import { escapeGuestText } from "./output/escape.js";
 import { errorJson, findingJson } from "./output/output.js";
-import { standardError } from "./output/standard.js";
 import { buildProgram, type Invocation, putVerbFirst } from "./program.js";
 
 /**
@@ -70,19 +69,19 @@ async function runVerb({ verb, words, options }: Invocation, cache: string | und
 }
 
 function complain(error: unknown, verb?: string): ExitCode {
-  const say = (text: string): void => void standardError.write(`guestprobe: ${escapeGuestText(text)}\n`);
+  const say = (text: string): void => void process.stderr.write(`guestprobe: ${escapeGuestText(text)}\n`);
   if (error instanceof CommanderError) {
     // "error: unknown option '--lng'\n(Did you mean --long?)"
     const [message = "", meant] = error.message.replace(/^error: /, "").split("\n(Did you mean ");
     say(message);
     const next = meant?.replace(/\?\)$/, "") ?? `guestprobe ${verb === undefined ? "" : `${verb} `}--help`;
-    standardError.write(`  try: ${escapeGuestText(next)}\n`);
+    process.stderr.write(`  try: ${escapeGuestText(next)}\n`);
     return EXIT.usage;
   }
   if (error instanceof UsageError) {
     say(error.message);
     const next = error.next.length > 0 ? error.next : [`guestprobe ${verb === undefined ? "" : `${verb} `}--help`];
-    for (const step of next) standardError.write(`  try: ${step}\n`);
+    for (const step of next) process.stderr.write(`  try: ${step}\n`);
     return EXIT.usage;
   }
   if (isImageError(error)) {

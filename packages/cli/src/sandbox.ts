@@ -7,7 +7,6 @@ import { isHostFile, isOnHost } from "./arguments.js";
 import { EXIT, type ExitCode, UsageError } from "./exit.js";
 import { type Limits, parseLimits } from "./limits.js";
 import { findingJson } from "./output/output.js";
-import { standardError, standardOutput } from "./output/standard.js";
 import type { Invocation } from "./program.js";
 import { disksOf, readXlGuest } from "./xl.js";
 
@@ -47,11 +46,8 @@ export async function runSandboxed(argv: readonly string[], invocation: Invocati
   });
   const stopped = watch(child, limits);
   const whole = options.json === true && invocation.verb.jsonLines !== true;
-  const answers = new Lines(
-    standardOutput.stream,
-    whole ? "held" : invocation.verb.jsonLines === true ? "lines" : "bytes",
-  );
-  const remarks = new Lines(standardError.stream, "held");
+  const answers = new Lines(process.stdout, whole ? "held" : invocation.verb.jsonLines === true ? "lines" : "bytes");
+  const remarks = new Lines(process.stderr, "held");
   child.stdout?.on("data", (data: Buffer) => answers.take(data));
   child.stderr?.on("data", (data: Buffer) => remarks.take(data));
   const code = await new Promise<number | null>((done, fail) => {
@@ -69,11 +65,11 @@ export async function runSandboxed(argv: readonly string[], invocation: Invocati
   if (whole) {
     const error = { code: "limit", message };
     const document = { schema: "guestprobe/error/1", error, findings: [findingJson(found)] };
-    standardOutput.stream.write(`${JSON.stringify(document, undefined, 2)}\n`);
+    process.stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);
   }
   // A process that dies writes what no user should have to read.
   remarks.end((line) => /^(guestprobe:| {2}try:)/.test(line));
-  standardError.stream.write(`guestprobe: error: ${message} [${SANDBOX_ENDED.code}]\n`);
+  process.stderr.write(`guestprobe: error: ${message} [${SANDBOX_ENDED.code}]\n`);
   return EXIT.damaged;
 }
 

@@ -28,7 +28,6 @@ export class ExtInode implements Inode {
   readonly #volume: Volume;
   readonly #inode: DecodedInode;
   readonly #inline: readonly InlinePart[] | undefined;
-  #flags: readonly string[] | undefined;
   #map: FileMap | undefined;
   #directory: DirReader | undefined;
 
@@ -42,8 +41,7 @@ export class ExtInode implements Inode {
   }
 
   get flags(): readonly string[] {
-    this.#flags ??= inodeFlagNames(this.#inode.flags);
-    return this.#flags;
+    return inodeFlagNames(this.#inode.flags);
   }
 
   async *entries(signal?: AbortSignal): AsyncGenerator<readonly Dirent[]> {

@@ -57,9 +57,7 @@ function fileSystemOf(volume: Volume): FileSystem {
     uuid: isZero(sb.uuid) ? undefined : formatUuid(sb.uuid),
     blockSize: sb.blockSize,
     size: sb.blocksCount * sb.blockSize,
-    get features() {
-      return allFeatureNames(sb);
-    },
+    features: allFeatureNames(sb),
     root: (signal) => inodeOf(volume, EXT4_ROOT_INO, signal),
     inode: (ino, signal) => inodeOf(volume, ino, signal),
   };

@@ -12,15 +12,7 @@ export function isUuid(uuid: string | undefined, name: Uint8Array): boolean {
 
 /** Under which a name is cached: GRUB finds it there as the search itself compares it. */
 export function cacheKey(by: "file" | "label" | "uuid", name: Uint8Array): string {
-  return bytesKey(by === "uuid" ? lowerCase(name) : name);
-}
-
-/**
- * Bytes as a text that no others give. One that a disk can hold as a name becomes a character for each byte; more bytes, which
- * may not be as many as a call can take, become hexadecimal digits, which are longer than any of those.
- */
-export function bytesKey(data: Uint8Array): string {
-  return data.length < 256 ? String.fromCharCode(...data) : toHex(data);
+  return toHex(by === "uuid" ? lowerCase(name) : name);
 }
 
 /** Letters of ASCII in lower case, other bytes as they are: grub_tolower. */

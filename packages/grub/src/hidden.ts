@@ -4,7 +4,7 @@ import type { GrubDevice } from "./enumerate.js";
 import { FILE_ENCRYPTED, IN_SUBVOLUME, NESTED_NAME, TOO_MANY_LINKS } from "./findings.js";
 import type { GrubMachine } from "./machine.js";
 import type { HiddenHit, SearchQuery } from "./search.js";
-import { findFile, type Obstacle, otherRootsOf, type PathAnswer, type Volume } from "./volume.js";
+import { findFile, type Obstacle, type Volume } from "./volume.js";
 
 const SLASH = 0x2f;
 
@@ -12,24 +12,23 @@ const SLASH = 0x2f;
  * What a search would have found, had GRUB seen it: on volumes that its drivers refuse, in partitions that it does not
  * list or cannot open, at the end of chains of links that are too long for it.
  *
- * @param found What the search itself came to: devices for which there is no answer are passed over, and no path is walked
- *   a second time.
+ * @param skip Names of devices for which there is no answer.
  */
 export async function findHidden(
   machine: GrubMachine,
   query: SearchQuery,
   name: Uint8Array,
-  found: { readonly unknown: ReadonlyMap<string, unknown>; readonly answers: ReadonlyMap<Volume, PathAnswer> },
+  skip: ReadonlySet<string>,
 ): Promise<readonly HiddenHit[]> {
   if (query.by === "file" && name[0] !== SLASH) return [];
   const hidden: HiddenHit[] = [];
   const look = async (device: string, volume: Volume, obstacle: Obstacle): Promise<void> => {
-    const there = await isThere(machine, query, name, volume);
-    if (there === undefined) return;
-    hidden.push({ device, path: there.path, reason: obstacle.reason, code: obstacle.kind.code });
+    const found = await isThere(machine, query, name, volume);
+    if (found === undefined) return;
+    hidden.push({ device, path: found.path, reason: obstacle.reason, code: obstacle.kind.code });
   };
   for (const device of await machine.devices()) {
-    if (found.unknown.has(device.name)) continue;
+    if (skip.has(device.name)) continue;
     const volume = await machine.volume(device);
     const obstacle = (await nestedObstacle(machine, device)) ?? volume.obstacle;
     if (obstacle !== undefined) {
@@ -37,7 +36,7 @@ export async function findHidden(
       continue;
     }
     if (query.by !== "file") continue;
-    const answer = found.answers.get(volume) ?? (await findFile(volume, name, "grub", machine.version, machine.signal));
+    const answer = await findFile(volume, name, "grub", machine.version, machine.signal);
     if (answer.answer !== "miss") continue;
     const { error } = answer;
     if (error?.code === "symlink-loop") {
@@ -63,10 +62,10 @@ async function inOtherRoots(
   name: Uint8Array,
 ): Promise<readonly HiddenHit[]> {
   const { version, signal } = machine;
-  if (volume.gate?.otherRoots === undefined) return [];
+  if (volume.fs === undefined || volume.gate?.otherRoots === undefined) return [];
   const found: HiddenHit[] = [];
-  for (const { volume: other, path, title } of await otherRootsOf(volume, signal)) {
-    const answer = await findFile(other, name, "linux", version, signal);
+  for (const { fs, path, title } of await volume.gate.otherRoots(volume.fs, signal)) {
+    const answer = await findFile({ ...volume, fs, lookups: new Map() }, name, "linux", version, signal);
     if (answer.answer !== "hit") continue;
     const parts = path === undefined ? undefined : [...splitPath(path), ...splitPath(answer.path)];
     found.push({

@@ -38,11 +38,6 @@ export class GrubMachine {
   #mappedKnown = false;
   readonly #maps = new Map<GrubDisk, Promise<GrubDiskMap>>();
   readonly #volumes = new Map<string, Promise<Volume>>();
-  /** The same by the objects that stand for devices, whose names need not be put together then. */
-  readonly #volumeOf = new WeakMap<VolumePlace, Promise<Volume>>();
-  #listed: { readonly mappedFirst: boolean; readonly devices: readonly GrubDevice[] } | undefined;
-  /** What the devices' own names open, which every search asks for. */
-  readonly #opened = new Map<string, GrubDevice>();
   #lost: Promise<readonly LostDevice[]> | undefined;
 
   constructor(disks: readonly GrubDisk[], options: GrubMachineOptions) {
@@ -57,12 +52,9 @@ export class GrubMachine {
 
   /** Every device in the order in which the next search visits them. */
   async devices(): Promise<readonly GrubDevice[]> {
-    const mappedFirst = this.#mappedKnown;
-    if (this.#listed?.mappedFirst === mappedFirst) return this.#listed.devices;
-    const disks = mappedFirst ? [...this.#mapped, ...this.#disks] : [...this.#disks, ...this.#mapped];
+    const disks = this.#mappedKnown ? [...this.#mapped, ...this.#disks] : [...this.#disks, ...this.#mapped];
     const maps = await Promise.all(disks.map((disk) => this.#map(disk)));
-    this.#listed = { mappedFirst, devices: maps.flatMap((map) => map.devices) };
-    return this.#listed.devices;
+    return maps.flatMap((map) => map.devices);
   }
 
   /** Notes that GRUB comes to a device: to come to a mapped one, it has scanned all disks. */
@@ -72,15 +64,6 @@ export class GrubMachine {
 
   /** The device of a name, as GRUB opens it; undefined when there is none. */
   async openDevice(name: string): Promise<GrubDevice | undefined> {
-    const known = this.#opened.get(name);
-    if (known !== undefined) return known;
-    const found = await this.#openNamed(name);
-    // A script may ask for one device by names without end: they are not kept.
-    if (found?.name === name) this.#opened.set(name, found);
-    return found;
-  }
-
-  async #openNamed(name: string): Promise<GrubDevice | undefined> {
     const parsed = parseDeviceName(name, this.version);
     if (parsed === undefined) return undefined;
     // Whether or not there is such a volume, the module that assembles them scans all disks for it.
@@ -119,15 +102,6 @@ export class GrubMachine {
 
   /** What GRUB's drivers and our readers make of a device. */
   volume(place: VolumePlace): Promise<Volume> {
-    const known = this.#volumeOf.get(place);
-    if (known !== undefined) return known;
-    const volume = this.#openVolumeOf(place);
-    this.#volumeOf.set(place, volume);
-    volume.catch(() => this.#volumeOf.delete(place));
-    return volume;
-  }
-
-  #openVolumeOf(place: VolumePlace): Promise<Volume> {
     // Where GRUB reads a table differently, a lost device can have the name of another one.
     return memo(this.#volumes, `${place.start} ${place.name}`, () =>
       openGrubVolume(place, this.#openVolume, this.#gates, this.version, this.signal),

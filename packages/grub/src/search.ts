@@ -5,7 +5,7 @@ import { cacheKey, isLabel, isUuid } from "./compare.js";
 import type { GrubDevice, GrubDisk } from "./enumerate.js";
 import { findHidden } from "./hidden.js";
 import { GrubMachine, type GrubMachineOptions, type LostDevice } from "./machine.js";
-import { findFile, type PathAnswer, type Volume, type VolumePlace } from "./volume.js";
+import { findFile, type Volume, type VolumePlace } from "./volume.js";
 
 /** What `search` is asked. */
 export interface SearchQuery {
@@ -108,7 +108,7 @@ export class GrubSearch {
   async search(query: SearchQuery): Promise<SearchResult> {
     const machine = this.#machine;
     const name = pathBytes(query.name);
-    const found: Found = { hits: [], unknown: new Map(), answers: new Map() };
+    const found: Found = { hits: [], unknown: new Map() };
     // All volumes are wanted in the end: opened together, what lies side by side is one read.
     if (query.hidden !== false) await Promise.all((await machine.devices()).map((device) => machine.volume(device)));
     await this.#run(query, name, found);
@@ -116,7 +116,7 @@ export class GrubSearch {
       by: query.by,
       name,
       hits: found.hits,
-      hidden: query.hidden === false ? [] : await findHidden(machine, query, name, found),
+      hidden: query.hidden === false ? [] : await findHidden(machine, query, name, new Set(found.unknown.keys())),
       unknown: [...found.unknown].map(([device, error]) => ({ device, error })),
     };
   }
@@ -174,7 +174,6 @@ export class GrubSearch {
     if (query.by === "label") return isLabel(volume.label, name) ? { ...hit, path: undefined } : undefined;
     if (query.by === "uuid") return isUuid(volume.uuid, name) ? { ...hit, path: undefined } : undefined;
     const answer = await findFile(volume, name, "grub", this.#machine.version, this.#machine.signal);
-    found.answers.set(volume, answer);
     if (answer.answer === "unknown") found.unknown.set(opened.name, answer.error);
     return answer.answer === "hit" ? { ...hit, path: answer.path } : undefined;
   }
@@ -184,8 +183,6 @@ export class GrubSearch {
 interface Found {
   readonly hits: SearchHit[];
   readonly unknown: Map<string, ImageError>;
-  /** What became of the path on the volumes that were visited. */
-  readonly answers: Map<Volume, PathAnswer>;
 }
 
 const SLASH = 0x2f;

@@ -1,8 +1,7 @@
-import { type BlockDevice, type FindingKind, ImageError, isImageError } from "@guestprobe/block";
+import { type BlockDevice, type FindingKind, ImageError, isImageError, toHex } from "@guestprobe/block";
 import { type FileSystem, GRUB_WALK, type Inode, LINUX_WALK, resolve } from "@guestprobe/vfs";
-import { bytesKey } from "./compare.js";
 import { FEATURE_REFUSED, NO_SUPERBLOCK, OTHER_DRIVER } from "./findings.js";
-import type { Gate, OtherRoot } from "./gate/types.js";
+import type { Gate } from "./gate/types.js";
 import { probeDriver } from "./probe.js";
 import type { GrubVersion } from "./versions.js";
 
@@ -41,24 +40,9 @@ export interface Volume {
   readonly obstacle: Obstacle | undefined;
   /** What kept us from reading a volume that GRUB may well read. */
   readonly error: ImageError | undefined;
-  readonly memory: VolumeMemory;
-}
-
-/** What was found out about a volume: the eight boot paths share their directories. */
-export interface VolumeMemory {
-  root: Promise<Inode> | undefined;
-  /** By directory and name. */
+  /** Lookups that were made, by directory and name. */
   readonly lookups: Map<string, Promise<Inode | undefined>>;
-  /** The volume as it is seen from its other roots. */
-  otherRoots: Promise<readonly VolumeRoot[]> | undefined;
 }
-
-/** Another root of a volume. */
-export interface VolumeRoot extends OtherRoot {
-  readonly volume: Volume;
-}
-
-const newMemory = (): VolumeMemory => ({ root: undefined, lookups: new Map(), otherRoots: undefined });
 
 /** A device on which nothing is. */
 const NO_VOLUME: Volume = {
@@ -68,7 +52,7 @@ const NO_VOLUME: Volume = {
   gate: undefined,
   obstacle: undefined,
   error: undefined,
-  memory: newMemory(),
+  lookups: new Map(),
 };
 
 /** Opens a volume and asks GRUB's drivers about it. */
@@ -86,7 +70,7 @@ export async function openGrubVolume(
   ]);
   const { fs, error } = opened;
   const { gate } = claim;
-  const volume: Volume = { ...NO_VOLUME, fs, gate, error, memory: newMemory() };
+  const volume: Volume = { ...NO_VOLUME, fs, gate, error, lookups: new Map() };
   if (fs === undefined) {
     // A refusal is GRUB's no, whatever we could have read; no driver at all is "nothing here".
     return { ...volume, error: claim.refusals.length > 0 ? undefined : error, label: claim.label, uuid: claim.uuid };
@@ -147,15 +131,8 @@ export async function findFile(
     const reason = as === "grub" ? volume.gate?.refusesInode?.(inode, use, version) : undefined;
     if (reason !== undefined) throw new ImageError("encrypted", reason, { format: fs.kind, offset: inode.offset });
   };
-  const { memory } = volume;
-  const root = (): Promise<Inode> => {
-    memory.root ??= kept(fs.root(signal), () => {
-      memory.root = undefined;
-    });
-    return memory.root;
-  };
   try {
-    const found = await resolve({ kind: fs.kind, root }, path, {
+    const found = await resolve(fs, path, {
       policy: as === "grub" ? (volume.gate?.walk ?? GRUB_WALK) : LINUX_WALK,
       ...(signal === undefined ? {} : { signal }),
       async lookup(directory, name) {
@@ -175,26 +152,7 @@ export async function findFile(
   }
 }
 
-/** The other roots of a volume, as its driver names them. */
-export function otherRootsOf(volume: Volume, signal: AbortSignal | undefined): Promise<readonly VolumeRoot[]> {
-  const { memory } = volume;
-  const find = async (): Promise<readonly VolumeRoot[]> => {
-    const roots = volume.fs === undefined ? [] : await volume.gate?.otherRoots?.(volume.fs, signal);
-    return (roots ?? []).map((root) => ({ ...root, volume: { ...volume, fs: root.fs, memory: newMemory() } }));
-  };
-  memory.otherRoots ??= kept(find(), () => {
-    memory.otherRoots = undefined;
-  });
-  return memory.otherRoots;
-}
-
-/** The same promise. A failure may have been the caller's abort: it is not remembered. */
-function kept<T>(promise: Promise<T>, forget: () => void): Promise<T> {
-  promise.catch(forget);
-  return promise;
-}
-
-/** A lookup, made once. */
+/** A lookup, made once: the eight boot paths share their directories. */
 function remember(
   volume: Volume,
   directory: Inode,
@@ -203,11 +161,12 @@ function remember(
   signal: AbortSignal | undefined,
 ): Promise<Inode | undefined> {
   const own = as === "grub" ? volume.gate?.lookup : undefined;
-  const { lookups } = volume.memory;
-  const key = `${own === undefined ? "" : as}${directory.subvolume ?? ""}/${directory.stat.ino}/${bytesKey(name)}`;
-  const known = lookups.get(key);
+  const key = `${own === undefined ? "" : as}${directory.subvolume ?? ""}/${directory.stat.ino}/${toHex(name)}`;
+  const known = volume.lookups.get(key);
   if (known !== undefined) return known;
   const answer = own === undefined ? directory.lookup(name, signal) : own(directory, name, signal);
-  lookups.set(key, answer);
-  return kept(answer, () => lookups.delete(key));
+  volume.lookups.set(key, answer);
+  // A failure may have been the caller's abort: it is not remembered.
+  answer.catch(() => volume.lookups.delete(key));
+  return answer;
 }

@@ -55,9 +55,7 @@ export async function openXfs(device: BlockDevice, options: OpenOptions = {}): P
     uuid: formatUuid(sb.uuid),
     blockSize: sb.blockSize,
     size,
-    get features() {
-      return xfsFeatureNames(sb);
-    },
+    features: xfsFeatureNames(sb),
     root: async (abort) => {
       const root = await loadInode(ctx, rootInode(sb), abort);
       if (root.stat.type === "dir") return root;

@@ -33,11 +33,7 @@ export function unescapeGuestText(text: string): Uint8Array {
   );
 }
 
-/** What nearly every text is made of: printable ASCII without the backslash. */
-const PLAIN = /^[ -[\]-~]*$/;
-
 function escapeCharacters(text: string): string {
-  if (PLAIN.test(text)) return text;
   return text.replaceAll("\\", "\\\\").replace(UNSAFE, (character) => {
     const code = character.codePointAt(0) ?? 0;
     // From 0x80 on, a byte that is no UTF-8 is written as \\xNN, and a character must not look like one.

@@ -1,8 +1,7 @@
 import { type Finding, FindingLog, ImageError, isImageError } from "@guestprobe/block";
 import { textPair } from "@guestprobe/vfs";
+import colors from "picocolors";
 import { escapeGuestText } from "./escape.js";
-import { standardError, standardOutput } from "./standard.js";
-import { STYLES } from "./styles.js";
 
 export interface OutputOptions {
   readonly json: boolean;
@@ -11,7 +10,7 @@ export interface OutputOptions {
   readonly color: "auto" | "always" | "never";
 }
 
-type Style = keyof typeof STYLES;
+type Style = "bold" | "dim" | "red" | "yellow" | "green" | "cyan";
 
 /** Bytes collected before they are handed to standard output. */
 const CHUNK = 64 << 10;
@@ -22,7 +21,7 @@ export class Output {
   readonly log = new FindingLog();
   /** Columns of the terminal; undefined when standard output is none. */
   readonly width: number | undefined;
-  readonly #isColoured: boolean;
+  readonly #colors: ReturnType<typeof colors.createColors>;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
   /** Lines that are not bytes yet: many are encoded at once. */
@@ -30,18 +29,18 @@ export class Output {
 
   constructor(options: OutputOptions) {
     this.options = options;
-    this.width = standardOutput.width;
+    this.width = process.stdout.isTTY ? process.stdout.columns : undefined;
     // https://no-color.org: any value but the empty string turns colour off.
-    const allowed = standardOutput.isTerminal && !process.env.NO_COLOR && process.env.TERM !== "dumb";
-    this.#isColoured = options.color === "always" || (options.color === "auto" && allowed);
+    const allowed = process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
+    this.#colors = colors.createColors(options.color === "always" || (options.color === "auto" && allowed));
   }
 
   get isTerminal(): boolean {
-    return standardOutput.isTerminal;
+    return process.stdout.isTTY === true;
   }
 
   style(style: Style, text: string): string {
-    return this.#isColoured ? STYLES[style](text) : text;
+    return this.#colors[style](text);
   }
 
   /** A line of the answer. Text from the guest must have been escaped. */
@@ -96,22 +95,20 @@ export class Output {
     const data = this.#pending.length === 1 ? this.#pending[0]! : Buffer.concat(this.#pending);
     this.#pending = [];
     this.#pendingBytes = 0;
-    try {
-      await standardOutput.deliver(data);
-    } catch (cause) {
-      throw outputFailure(cause as NodeJS.ErrnoException);
-    }
+    await new Promise<void>((resolve, reject) => {
+      process.stdout.write(data, (error) => (error ? reject(outputFailure(error)) : resolve()));
+    });
   }
 
   /** A remark for people; `--quiet` silences it. */
   remark(text: string): void {
-    if (!this.options.quiet) standardError.write(`guestprobe: ${text}\n`);
+    if (!this.options.quiet) process.stderr.write(`guestprobe: ${text}\n`);
   }
 
   /** Shows an error: what, where, why, and the next step. */
   error(error: unknown, next: readonly string[] = []): void {
-    standardError.write(`guestprobe: ${escapeGuestText(messageOf(error))}\n`);
-    for (const step of next) standardError.write(`  try: ${step}\n`);
+    process.stderr.write(`guestprobe: ${escapeGuestText(messageOf(error))}\n`);
+    for (const step of next) process.stderr.write(`  try: ${step}\n`);
   }
 
   /** The findings, most severe first, as remarks on standard error. */
@@ -127,15 +124,15 @@ export class Output {
         entry.path ? escapeGuestText(entry.path) : "",
       ];
       const where = place.join("");
-      standardError.write(
+      process.stderr.write(
         `guestprobe: ${entry.severity}: ${where === "" ? "" : `${where}: `}${escapeGuestText(messageWithOffset(entry))} [${entry.code}]\n`,
       );
     }
     for (const [code, count] of this.log.suppressed) {
-      standardError.write(`guestprobe: ${count} more of ${code}\n`);
+      process.stderr.write(`guestprobe: ${count} more of ${code}\n`);
     }
     const explainable = shown.find((entry) => entry.next.length > 0);
-    if (explainable) standardError.write(`guestprobe: more about it: guestprobe explain ${explainable.code}\n`);
+    if (explainable) process.stderr.write(`guestprobe: more about it: guestprobe explain ${explainable.code}\n`);
   }
 }
 

@@ -1,5 +1,4 @@
 import type { Output } from "./output.js";
-import { standardError } from "./standard.js";
 
 /** Nothing is shown before this: most work is over by then. */
 const QUIET_MS = 1000;
@@ -14,7 +13,7 @@ export class Progress {
   #written = false;
 
   constructor(out: Output) {
-    this.#shown = standardError.isTerminal && !out.options.quiet;
+    this.#shown = process.stderr.isTTY === true && !out.options.quiet;
   }
 
   step(): void {
@@ -24,10 +23,10 @@ export class Progress {
     if (now - this.#start < QUIET_MS || now - this.#last < EVERY_MS) return;
     this.#last = now;
     this.#written = true;
-    standardError.write(`\r\u001b[K${this.#count} files, ${((now - this.#start) / 1000).toFixed(0)} s`);
+    process.stderr.write(`\r\u001b[K${this.#count} files, ${((now - this.#start) / 1000).toFixed(0)} s`);
   }
 
   end(): void {
-    if (this.#written) standardError.write("\r\u001b[K");
+    if (this.#written) process.stderr.write("\r\u001b[K");
   }
 }
