@@ -13,7 +13,7 @@ const MODULES = [
   { folder: "codec", source: "assembly/lzma.ts", target: "src/xz/lzma-wasm.ts", options: [] },
   { folder: "codec", source: "assembly/zstd.ts", target: "src/zstd-wasm.ts", options: [] },
 ];
-const OPTIONS = ["-O3", "--converge", "--noAssert", "--runtime", "stub", "--enable", "bulk-memory"];
+const OPTIONS = ["-O3", "--converge", "--noAssert", "--runtime", "stub", "--enable", "bulk-memory", "--enable", "simd"];
 
 for (const { folder, source, target, options } of MODULES) {
   const place = `${PACKAGES}${folder}/`;

@@ -1,6 +1,6 @@
 import { bufferDevice } from "@guestprobe/block";
 import { squashfs, squashfsWith } from "@guestprobe/squashfs";
-import { walkAll } from "@guestprobe/vfs";
+import { filePieces, walkAll } from "@guestprobe/vfs";
 import { expect, test } from "vitest";
 // The built package: a worker thread loads its own file, which only a build has.
 import { workerDecompressor } from "../packages/codec/dist/node/index.js";
@@ -26,6 +26,14 @@ test.each(fixtures("squashfs").map((fixture) => [fixture.name, fixture] as const
       const { size, ino } = inode.stat;
       const same = await (await plain.inode(ino)).read(0, size);
       expect(Buffer.from(await inode.read(0, size)).equals(same)).toBe(true);
+      const before = decoded;
+      const pieces: Uint8Array[] = [];
+      for await (const piece of filePieces(inode, { reuse: true })) pieces.push(piece.slice());
+      expect(Buffer.concat(pieces).equals(same)).toBe(true);
+      // To where it belongs, and no block twice.
+      let blocks = 0;
+      for await (const batch of inode.extents()) blocks += batch.filter(({ kind }) => kind === "encoded").length;
+      expect(decoded - before).toBeLessThanOrEqual(blocks);
     }
     // The volume has a file of so many blocks that threads are worth it, and they were used: but for stored blocks.
     expect(many).toBe(true);

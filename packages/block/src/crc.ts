@@ -120,8 +120,28 @@ function makeCrc32c(): Crc32c {
 let ieee: Int32Array | undefined;
 let castagnoli: Crc32c | undefined;
 
+/** Data of this many bytes is worth the loading of Node's zlib, which sums fifteen times as fast. */
+const LARGE = 64 << 10;
+
+type Sum = (data: Uint8Array, seed: number) => number;
+interface NodeProcess {
+  getBuiltinModule?(id: string): { readonly crc32?: Sum } | undefined;
+}
+
+let native: Sum | undefined | "unknown" = "unknown";
+
+/** The sum of Node's zlib, where there is one: asked for without an import, so that bundles for browsers stay free of it. */
+function nativeCrc32(): Sum | undefined {
+  if (native === "unknown") {
+    native = (globalThis as { process?: NodeProcess }).process?.getBuiltinModule?.("node:zlib")?.crc32;
+  }
+  return native;
+}
+
 /** CRC-32 (IEEE 802.3, as in GPT, gzip and zlib's crc32), inverted at both ends. `seed` is an earlier result. */
 export function crc32(data: Uint8Array, seed = 0): number {
+  const sum = data.length >= LARGE ? nativeCrc32() : undefined;
+  if (sum !== undefined) return sum(data, seed >>> 0);
   ieee ??= makeTables(0xedb88320);
   return ~update(ieee, ~seed, data, 0, data.length) >>> 0;
 }

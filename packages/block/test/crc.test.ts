@@ -2,6 +2,7 @@ import { crc32 as zlibCrc32 } from "node:zlib";
 import { crc32, crc32c, crc32cRaw, encodeText } from "@guestprobe/block";
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { pattern } from "./lib/pattern.js";
 
 /** The definition, bit by bit: reflected polynomial, no inversion. */
 function bitwise(polynomial: number, register: number, data: Uint8Array): number {
@@ -29,6 +30,14 @@ async function withoutWebAssembly(): Promise<typeof crc32cRaw> {
 describe("crc32", () => {
   test("the check value of the CRC catalogue", () => expect(crc32(encodeText("123456789"))).toBe(0xcbf43926));
   test("nothing", () => expect(crc32(new Uint8Array(0))).toBe(0));
+  test("a large run, which Node sums, has the sum of its parts, which are summed here", () => {
+    const run = pattern(100_000);
+    let sum = 0;
+    for (let at = 0; at < run.length; at += 1000) sum = crc32(run.subarray(at, at + 1000), sum);
+    expect(crc32(run)).toBe(sum);
+    // A signed seed, as `~` makes them, is the unsigned one.
+    expect(crc32(run, ~7)).toBe(crc32(run, ~7 >>> 0));
+  });
   test("equals zlib's at every length and alignment", () => {
     fc.assert(
       fc.property(bytes, fc.nat(9), (data, skip) => {

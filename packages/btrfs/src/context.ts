@@ -23,8 +23,6 @@ export interface Context {
   readonly decoded: LruCache<string, Uint8Array>;
   /** Those that are being decoded, so that nobody starts on them again. */
   readonly decoding: Map<string, Promise<Uint8Array>>;
-  /** Most bytes to decode ahead of a reader that goes on in sequence. */
-  readonly ahead: number;
   readonly decompressor: Decompressor;
   /** By compression, and by whether they are for large files. */
   readonly decompressors: Map<string, Decompress>;

@@ -3,8 +3,11 @@ import { type Decode, type Decompressor, loadDecoder } from "@guestprobe/codec";
 import type { Compression } from "./file-extent.js";
 import { corrupt } from "./place.js";
 
-/** Decodes one compressed extent to exactly `size` bytes; what the stream leaves out is zeros. */
-export type Decompress = (data: Uint8Array, size: number) => Promise<Uint8Array>;
+/**
+ * Decodes one compressed extent to exactly `size` bytes; what the stream leaves out is zeros. `into`: memory of so many
+ * bytes to spare; what is answered need not be there.
+ */
+export type Decompress = (data: Uint8Array, size: number, into?: Uint8Array) => Promise<Uint8Array>;
 
 /** Loads what decodes `compression`: zlib and zstd wherever `decompressor` does, LZO's small segments right here. */
 export async function loadDecompressor(
@@ -17,9 +20,9 @@ export async function loadDecompressor(
     return (data, size) => bounded(async () => decodeLzo(decode, data, size, sectorsize), "lzo", size, sectorsize);
   }
   // The extent is padded to a sector; and the stream ends at the end of the file, which need not fill its last sector.
-  return (data, size) =>
+  return (data, size, into) =>
     bounded(
-      () => decompressor.decode(compression, data, { max: size }, { trailing: "ignore" }),
+      () => decompressor.decode(compression, data, { max: size }, { trailing: "ignore", into }),
       compression,
       size,
       sectorsize,

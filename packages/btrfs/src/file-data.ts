@@ -120,15 +120,19 @@ async function readExtent(
     return (await decompress(extent.bytes, extent.length)).subarray(from, from + length);
   }
   if (extent.kind === "data") return readStored(context, file, extent.address + from, length, signal, into);
-  const decoded = await decodedExtent(context, file, extent, signal);
+  // Of an extent that is not wanted as a whole, the rest is likely to be asked for next.
+  const isWhole = extent.offset + from === 0 && length === extent.ramBytes;
+  const decoded = await decodedExtent(context, file, extent, signal, isWhole ? into : undefined);
   return decoded.subarray(extent.offset + from, extent.offset + from + length);
 }
 
+/** The extent decoded: to `into`, where that is given and nobody has it yet, and then not kept. */
 async function decodedExtent(
   context: Context,
   file: FileContent,
   extent: EncodedExtent,
   signal: AbortSignal | undefined,
+  into: Uint8Array | undefined,
 ): Promise<Uint8Array> {
   const { address, diskLength, ramBytes, compression } = extent;
   const key = `${address}:${diskLength}:${ramBytes}:${compression}`;
@@ -137,31 +141,18 @@ async function decodedExtent(
   const run = async (): Promise<Uint8Array> => {
     const stored = await readStored(context, file, address, diskLength, signal);
     const decompress = await decompressor(context, compression, file.size >= LARGE);
-    const decoded = await decompress(stored, ramBytes);
-    context.decoded.set(key, decoded, decoded.length);
-    return decoded;
+    return decompress(stored, ramBytes, into);
   };
+  if (into !== undefined) return run();
   const decoding = run();
   context.decoding.set(key, decoding);
   try {
-    return await decoding;
+    const decoded = await decoding;
+    context.decoded.set(key, decoded, decoded.length);
+    return decoded;
   } finally {
     if (context.decoding.get(key) === decoding) context.decoding.delete(key);
   }
-}
-
-/** Starts decoding what a reader that goes on from byte `offset` will want next; failures wait until it asks. */
-export function decodeAhead(context: Context, file: FileContent, offset: number): void {
-  const to = Math.min(file.size, offset + context.ahead);
-  if (offset >= to || file.size < LARGE) return;
-  const run = async (): Promise<void> => {
-    for await (const batch of fileExtents(context, file, offset, to, undefined)) {
-      for (const extent of batch) {
-        if (extent.kind === "encoded") decodedExtent(context, file, extent, undefined).catch(() => {});
-      }
-    }
-  };
-  run().catch(() => {});
 }
 
 async function decompressor(context: Context, compression: Compression, isLarge: boolean): Promise<Decompress> {

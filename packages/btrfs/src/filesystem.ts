@@ -47,8 +47,6 @@ export interface BtrfsFileSystem extends FileSystem {
 
 /** Bytes of nodes and of decoded extents that are kept, half each. */
 const CACHE_BUDGET = 16 << 20;
-/** Bytes decoded ahead of a reader that goes on in sequence. */
-const AHEAD = 2 << 20;
 
 class BtrfsView implements BtrfsFileSystem {
   readonly kind = "btrfs";
@@ -179,8 +177,6 @@ export async function openBtrfs(
     verify: options.verify ?? false,
     decoded: new LruCache(budget),
     decoding: new Map(),
-    // On the one thread, ahead is only earlier.
-    ahead: decompressor === inlineDecompressor ? 0 : Math.min(AHEAD, budget / 2),
     decompressor,
     decompressors: new Map(),
     report,

@@ -2,7 +2,7 @@ import { equalBytes, ImageError, throwIfAborted } from "@guestprobe/block";
 import { clampRead, type Dirent, type Extent, type Inode, type Stat, type Xattr } from "@guestprobe/vfs";
 import type { Context } from "./context.js";
 import { type DirItem, decodeDirItems, nameHash } from "./dir-item.js";
-import { decodeAhead, deviceExtents, type FileContent, fileExtents, readContent } from "./file-data.js";
+import { deviceExtents, type FileContent, fileExtents, readContent } from "./file-data.js";
 import { decodeInodeItem, type InodeItem } from "./inode-item.js";
 import { type Key, MAX_OFFSET, makeKey, objectidOf } from "./key.js";
 import { DIR_INDEX_KEY, DIR_ITEM_KEY, INODE_ITEM_KEY, ROOT_ITEM_KEY, XATTR_ITEM_KEY } from "./layout.js";
@@ -50,8 +50,6 @@ class BtrfsInode implements Inode {
   readonly #item: InodeItem;
   readonly #context: Context;
   readonly #subvolume: RootItem;
-  /** Where the last read ended, to know a reader that goes on. */
-  #next = 0;
 
   constructor(context: Context, subvolume: RootItem, item: InodeItem, offset: number | undefined) {
     this.stat = item;
@@ -151,12 +149,7 @@ class BtrfsInode implements Inode {
     const count = clampRead(size, offset, length);
     throwIfAborted(signal);
     if (count === 0) return new Uint8Array(0);
-    const isSequential = offset === this.#next && offset > 0;
-    this.#next = offset + count;
-    const data = readContent(this.#context, this.#content, offset, count, signal, into);
-    // Asked for after what is wanted now, and while that is on its way.
-    if (isSequential) decodeAhead(this.#context, this.#content, offset + count);
-    return data;
+    return readContent(this.#context, this.#content, offset, count, signal, into);
   }
 
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[]> {

@@ -5,7 +5,8 @@
  *
  * Each bit is decoded where it is needed, on local variables: a function could not hand back the three words of the
  * range coder, and in globals they cost half the speed. In the loops over trees there is no branch on the bit, which
- * no processor could predict.
+ * no processor could predict: `zero` is all ones for a 0 and none for a 1. The probabilities of a node's two children lie
+ * side by side, and are loaded before it is known which one is next.
  */
 
 /** Addresses of the probabilities, 16 bits each; those of the literals follow the rest. */
@@ -31,9 +32,12 @@ export const INPUT: u32 = LITERAL + 2 * (0x300 << 4);
 /** What one symbol reads past the end of the input before that is noticed. */
 export const INPUT_SLACK: u32 = 32;
 /** What a match writes past its end. */
-export const OUTPUT_SLACK: u32 = 8;
+export const OUTPUT_SLACK: u32 = 16;
+/** A match from so far back is copied in one go. */
+const FAR: u32 = 128;
 
-const PROB_INIT: u16 = 1024;
+/** 1024, four times. */
+const PROB_INIT: u64 = 0x0400_0400_0400_0400;
 const TOP: u32 = 1 << 24;
 
 /** What `run` answers. */
@@ -67,7 +71,8 @@ export function setProperties(newLc: u32, newLp: u32, newPb: u32): void {
 
 export function resetState(): void {
   const end = LITERAL + 2 * (0x300 << (lc + lp));
-  for (let p = IS_MATCH; p < end; p += 2) store<u16>(p, PROB_INIT);
+  // Four at a time, which is what their number is a multiple of.
+  for (let p = IS_MATCH; p < end; p += 8) store<u64>(p, PROB_INIT);
   state = rep0 = rep1 = rep2 = rep3 = 0;
 }
 
@@ -121,6 +126,8 @@ export function run(soft: u32, hard: u32, end: u32, allowMarker: bool): i32 {
   let prob: u32 = 0;
   let bound: u32 = 0;
   let isZero: bool = false;
+  let zero: u32 = 0;
+  let pair: u32 = 0;
 
   // At `soft` itself only an end marker may follow, and only the caller knows whether to look for it.
   let first = allowMarker && o === soft;
@@ -151,16 +158,19 @@ export function run(soft: u32, hard: u32, end: u32, allowMarker: bool): i32 {
       const base = LITERAL + 0x600 * (((position & literalMask) << literalShift) + (previous >>> (8 - literalShift)));
       let symbol: u32 = 1;
       if (s < 7) {
+        prob = load<u16>(base + 2);
         do {
           at = base + (symbol << 1);
-          prob = load<u16>(at);
+          pair = load<u32>(base + (symbol << 2));
           bound = (r >>> 11) * prob;
-          isZero = c < bound;
-          r = select<u32>(bound, r - bound, isZero);
-          c = select<u32>(c, c - bound, isZero);
+          zero = 0 - <u32>(c < bound);
+          r -= bound;
+          r += zero & (bound - r);
+          c -= bound & ~zero;
           // Towards 2048 or 0 by a 32nd; 31 makes the second round as a subtraction of the shifted would.
-          store<u16>(at, prob + ((select<i32>(2048, 31, isZero) - <i32>prob) >> 5));
-          symbol = (symbol << 1) + select<u32>(0, 1, isZero);
+          store<u16>(at, prob + (<i32>((zero & 2017) + 31 - prob) >> 5));
+          prob = (pair >>> (16 & ~zero)) & 0xffff;
+          symbol = (symbol << 1) + 1 + zero;
           if (r < TOP) {
             r <<= 8;
             c = (c << 8) | load<u8>(p++);
@@ -181,12 +191,13 @@ export function run(soft: u32, hard: u32, end: u32, allowMarker: bool): i32 {
           at = base + ((offset + matchBit + symbol) << 1);
           prob = load<u16>(at);
           bound = (r >>> 11) * prob;
-          isZero = c < bound;
-          r = select<u32>(bound, r - bound, isZero);
-          c = select<u32>(c, c - bound, isZero);
-          store<u16>(at, prob + ((select<i32>(2048, 31, isZero) - <i32>prob) >> 5));
-          symbol = (symbol << 1) + select<u32>(0, 1, isZero);
-          offset &= matchBit ^ select<u32>(-1, 0, isZero);
+          zero = 0 - <u32>(c < bound);
+          r -= bound;
+          r += zero & (bound - r);
+          c -= bound & ~zero;
+          store<u16>(at, prob + (<i32>((zero & 2017) + 31 - prob) >> 5));
+          symbol = (symbol << 1) + 1 + zero;
+          offset &= matchBit ^ zero;
           if (r < TOP) {
             r <<= 8;
             c = (c << 8) | load<u8>(p++);
@@ -356,15 +367,18 @@ export function run(soft: u32, hard: u32, end: u32, allowMarker: bool): i32 {
       c = (c << 8) | load<u8>(p++);
     }
     let node: u32 = 1;
+    prob = load<u16>(tree + 2);
     do {
       at = tree + (node << 1);
-      prob = load<u16>(at);
+      pair = load<u32>(tree + (node << 2));
       bound = (r >>> 11) * prob;
-      isZero = c < bound;
-      r = select<u32>(bound, r - bound, isZero);
-      c = select<u32>(c, c - bound, isZero);
-      store<u16>(at, prob + ((select<i32>(2048, 31, isZero) - <i32>prob) >> 5));
-      node = (node << 1) + select<u32>(0, 1, isZero);
+      zero = 0 - <u32>(c < bound);
+      r -= bound;
+      r += zero & (bound - r);
+      c -= bound & ~zero;
+      store<u16>(at, prob + (<i32>((zero & 2017) + 31 - prob) >> 5));
+      prob = (pair >>> (16 & ~zero)) & 0xffff;
+      node = (node << 1) + 1 + zero;
       if (r < TOP) {
         r <<= 8;
         c = (c << 8) | load<u8>(p++);
@@ -379,15 +393,18 @@ export function run(soft: u32, hard: u32, end: u32, allowMarker: bool): i32 {
       s = select<u32>(7, 10, s < 7);
       tree = POS_SLOT + (min<u32>(count - 2, 3) << 7);
       node = 1;
+      prob = load<u16>(tree + 2);
       do {
         at = tree + (node << 1);
-        prob = load<u16>(at);
+        pair = load<u32>(tree + (node << 2));
         bound = (r >>> 11) * prob;
-        isZero = c < bound;
-        r = select<u32>(bound, r - bound, isZero);
-        c = select<u32>(c, c - bound, isZero);
-        store<u16>(at, prob + ((select<i32>(2048, 31, isZero) - <i32>prob) >> 5));
-        node = (node << 1) + select<u32>(0, 1, isZero);
+        zero = 0 - <u32>(c < bound);
+        r -= bound;
+        r += zero & (bound - r);
+        c -= bound & ~zero;
+        store<u16>(at, prob + (<i32>((zero & 2017) + 31 - prob) >> 5));
+        prob = (pair >>> (16 & ~zero)) & 0xffff;
+        node = (node << 1) + 1 + zero;
         if (r < TOP) {
           r <<= 8;
           c = (c << 8) | load<u8>(p++);
@@ -422,11 +439,12 @@ export function run(soft: u32, hard: u32, end: u32, allowMarker: bool): i32 {
           at = tree + (node << 1);
           prob = load<u16>(at);
           bound = (r >>> 11) * prob;
-          isZero = c < bound;
-          r = select<u32>(bound, r - bound, isZero);
-          c = select<u32>(c, c - bound, isZero);
-          store<u16>(at, prob + ((select<i32>(2048, 31, isZero) - <i32>prob) >> 5));
-          const one = select<u32>(0, 1, isZero);
+          zero = 0 - <u32>(c < bound);
+          r -= bound;
+          r += zero & (bound - r);
+          c -= bound & ~zero;
+          store<u16>(at, prob + (<i32>((zero & 2017) + 31 - prob) >> 5));
+          const one = 1 + zero;
           node = (node << 1) + one;
           value |= one << bit;
           if (r < TOP) {
@@ -453,19 +471,21 @@ export function run(soft: u32, hard: u32, end: u32, allowMarker: bool): i32 {
       result = PAST_SIZE;
       break;
     }
-    let from = o - d - 1;
     const stop = o + count;
-    if (d >= 7) {
+    // A match that overlaps itself is a pattern, and what was copied of it is twice as far back: to load what was stored
+    // just now, across two stores, would make the processor wait each time.
+    let distance = d + 1;
+    do {
+      const turn = d >= FAR ? stop : min<u32>(o + distance, stop);
+      let from = o - distance;
       do {
-        store<u64>(o, load<u64>(from));
-        o += 8;
-        from += 8;
-      } while (o < stop);
-      o = stop;
-    } else {
-      do store<u8>(o++, load<u8>(from++));
-      while (o < stop);
-    }
+        v128.store(o, v128.load(from));
+        o += 16;
+        from += 16;
+      } while (o < turn);
+      o = turn;
+      distance <<= 1;
+    } while (o < stop);
   }
   if (result === DONE && p > end) result = INPUT_ENDS;
   range = r;

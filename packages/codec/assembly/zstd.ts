@@ -22,8 +22,14 @@ const WEIGHTS: u32 = WEIGHT_STATES + (8 << 6);
 /** Probabilities (i16) by symbol while a table is built, and which state each symbol gets next (u16). */
 const NORM: u32 = WEIGHTS + 256;
 const NEXT: u32 = NORM + 2 * 256;
-const LITERALS: u32 = NEXT + 2 * 256;
+/** States' entries by symbol while a table is built, without what depends on the state. */
+const VALUES: u32 = NEXT + 2 * 256;
+/** More symbols than any code of lengths or offsets has. */
+const SYMBOLS: u32 = 64;
+const LITERALS: u32 = VALUES + 8 * 256;
 const COPY_SLACK: u32 = 16;
+/** A match from so far back is copied in one go. */
+const FAR: u32 = 128;
 
 export const INPUT_SLACK: u32 = 16;
 export const INPUT: u32 = LITERALS + BLOCK_MAX + COPY_SLACK + INPUT_SLACK;
@@ -151,6 +157,19 @@ function streamBits(from: u32, end: u32): i32 {
 /** `count` bits, at most 56, of the stream that starts at `base`, from bit `position` on. */
 function bitsAt(base: u32, position: i32, count: u32): u32 {
   return <u32>((load<u64>(base + (position >> 3)) >>> (position & 7)) & (((<u64>1) << count) - 1));
+}
+
+/**
+ * The bits before `position` of the stream that starts at `base`, at least 57 of them, the last at the top. `position`
+ * may be 0, and what lies before the stream comes along.
+ */
+function wordBefore(base: u32, position: i32): u64 {
+  return load<u64>(base + ((position + 7) >> 3) - 8) << (-position & 7);
+}
+
+/** The `count` highest bits of a word; none for 0. */
+function highBits(word: u64, count: u32): u32 {
+  return <u32>((word >>> 1) >>> (63 - count));
 }
 
 /** Reads the description of a Huffman code (section 4.2.1), makes its table, and answers where it ends, or 0. */
@@ -384,14 +403,14 @@ function extraBits(symbol: u32, kind: u32): u32 {
   return 0;
 }
 
+/** What symbol 0 stands for. Each further one begins where the values of the one before it end. */
+function firstBase(kind: u32): u32 {
+  return kind === AS_MATCH_LENGTH ? 3 : kind === AS_OFFSET ? 1 : 0;
+}
+
 function baseOf(symbol: u32, kind: u32): u32 {
-  if (kind === AS_WEIGHT) return symbol;
-  if (kind === AS_OFFSET) return 1 << symbol;
-  const plain: u32 = kind === AS_LITERALS_LENGTH ? 16 : 32;
-  let base: u32 = kind === AS_LITERALS_LENGTH ? 0 : 3;
-  if (symbol < plain) return base + symbol;
-  base += plain;
-  for (let before = plain; before < symbol; before++) base += 1 << extraBits(before, kind);
+  let base = firstBase(kind);
+  for (let before: u32 = 0; before < symbol; before++) base += 1 << extraBits(before, kind);
   return base;
 }
 
@@ -399,8 +418,13 @@ function baseOf(symbol: u32, kind: u32): u32 {
 function makeTable(table: u32, kind: u32): void {
   const size: u32 = 1 << tableLog;
   const mask = size - 1;
+  const symbols: u32 = kind === AS_WEIGHT ? 256 : SYMBOLS;
   let high = size;
-  for (let symbol: u32 = 0; symbol < 256; symbol++) {
+  let base = firstBase(kind);
+  for (let symbol: u32 = 0; symbol < symbols; symbol++) {
+    const extra = extraBits(symbol, kind);
+    store<u64>(VALUES + (symbol << 3), <u64>base | ((<u64>extra) << 56));
+    base += 1 << extra;
     const probability: i32 = load<i16>(NORM + 2 * symbol);
     if (probability < 0) {
       high--;
@@ -410,7 +434,7 @@ function makeTable(table: u32, kind: u32): void {
   }
   const step = (size >>> 1) + (size >>> 3) + 3;
   let at: u32 = 0;
-  for (let symbol: u32 = 0; symbol < 256; symbol++) {
+  for (let symbol: u32 = 0; symbol < symbols; symbol++) {
     const probability: i32 = load<i16>(NORM + 2 * symbol);
     for (let i = 0; i < probability; i++) {
       store<u32>(table + (at << 3), symbol);
@@ -424,10 +448,8 @@ function makeTable(table: u32, kind: u32): void {
     const next: u32 = load<u16>(NEXT + 2 * symbol);
     store<u16>(NEXT + 2 * symbol, next + 1);
     const bits = tableLog - (31 - clz<u32>(next));
-    store<u32>(entry, baseOf(symbol, kind));
-    store<u16>(entry + 4, (next << bits) - size);
-    store<u8>(entry + 6, bits);
-    store<u8>(entry + 7, extraBits(symbol, kind));
+    const after = ((next << bits) - size) | (bits << 16);
+    store<u64>(entry, load<u64>(VALUES + (symbol << 3)) | ((<u64>after) << 32));
   }
 }
 
@@ -541,12 +563,16 @@ function runSequences(count: u32, base: u32, end: u32, limit: u32): i32 {
     const offBits = <u32>(offEntry >>> 56);
     const matchBits = <u32>(matchEntry >>> 56);
     const litBits = <u32>(litEntry >>> 56);
+    let word = wordBefore(base, position);
+    let offset = <u32>offEntry + highBits(word, offBits);
     position -= offBits;
-    let offset = <u32>offEntry + bitsAt(base, position, offBits);
-    position -= matchBits;
-    const matchLength = <u32>matchEntry + bitsAt(base, position, matchBits);
-    position -= litBits;
-    const litLength = <u32>litEntry + bitsAt(base, position, litBits);
+    // After so long an offset the lengths may pass the word.
+    if (offBits > 24) word = wordBefore(base, position);
+    else word <<= offBits;
+    const matchLength = <u32>matchEntry + highBits(word, matchBits);
+    word <<= matchBits;
+    const litLength = <u32>litEntry + highBits(word, litBits);
+    position -= matchBits + litBits;
     if (position < 0) return DAMAGED;
     if (offBits > 1) {
       offset -= 3;
@@ -574,41 +600,42 @@ function runSequences(count: u32, base: u32, end: u32, limit: u32): i32 {
     if (litLength + matchLength > limit - to) return TOO_LONG;
     let stop = to + litLength;
     while (to < stop) {
-      store<u64>(to, load<u64>(lit));
-      store<u64>(to + 8, load<u64>(lit + 8));
+      v128.store(to, v128.load(lit));
       to += 16;
       lit += 16;
     }
     lit -= to - stop;
     to = stop;
     if (offset - 1 >= min<u32>(to - frameStart, windowSize)) return DAMAGED;
-    let source = to - offset;
     stop = to + matchLength;
-    if (offset >= 8) {
+    // A match that overlaps itself is a pattern, and what was copied of it is twice as far back: to load what was stored
+    // just now, across two stores, would make the processor wait each time.
+    let distance = offset;
+    do {
+      const turn = offset >= FAR ? stop : min<u32>(to + distance, stop);
+      let source = to - distance;
       do {
-        store<u64>(to, load<u64>(source));
-        to += 8;
-        source += 8;
-      } while (to < stop);
-      to = stop;
-    } else if (offset === 1) {
-      memory.fill(to, load<u8>(source), matchLength);
-      to = stop;
-    } else {
-      do store<u8>(to++, load<u8>(source++));
-      while (to < stop);
-    }
+        v128.store(to, v128.load(source));
+        to += 16;
+        source += 16;
+      } while (to < turn);
+      to = turn;
+      distance <<= 1;
+    } while (to < stop);
     if (left === 1) break;
 
+    word = wordBefore(base, position);
     let bits = <u32>(litEntry >>> 48) & 0xff;
+    litState = (<u32>(litEntry >>> 32) & 0xffff) + highBits(word, bits);
+    word <<= bits;
     position -= bits;
-    litState = (<u32>(litEntry >>> 32) & 0xffff) + bitsAt(base, position, bits);
     bits = <u32>(matchEntry >>> 48) & 0xff;
+    matchState = (<u32>(matchEntry >>> 32) & 0xffff) + highBits(word, bits);
+    word <<= bits;
     position -= bits;
-    matchState = (<u32>(matchEntry >>> 32) & 0xffff) + bitsAt(base, position, bits);
     bits = <u32>(offEntry >>> 48) & 0xff;
+    offState = (<u32>(offEntry >>> 32) & 0xffff) + highBits(word, bits);
     position -= bits;
-    offState = (<u32>(offEntry >>> 32) & 0xffff) + bitsAt(base, position, bits);
   }
   if (position !== 0) return DAMAGED;
   offset1 = recent1;

@@ -40,6 +40,11 @@ export function meterDecoders(listener: ((bytes: number) => void) | undefined): 
   meter = listener;
 }
 
+/** Counts an output of so many bytes that another thread made, where outputs are counted. */
+export function meterOutput(length: number): void {
+  meter?.(length);
+}
+
 /** Refuses an output of `length` bytes that `bound` does not allow. */
 export function checkLength(length: number, bound: OutputBound, format: string, offset?: number): void {
   if ("exact" in bound ? length > bound.exact : length > bound.max) throw tooLong(bound, format, offset);
@@ -53,6 +58,13 @@ export function checkLength(length: number, bound: OutputBound, format: string, 
 /** The first `length` bytes of `out` as the caller's own array, without keeping a much larger one alive. */
 export function trimTo(out: Uint8Array, length: number): Uint8Array {
   return length === out.length ? out : out.slice(0, length);
+}
+
+/** Takes an output that lies where the next one will: a copy, in the memory that the caller has to spare if it is enough. */
+export function handOver(out: Uint8Array, into: Uint8Array | undefined): Uint8Array {
+  if (into === undefined || into.length < out.length) return out.slice();
+  into.set(out);
+  return into.subarray(0, out.length);
 }
 
 /** `corrupt`, with the byte of the stream where it was noticed. */

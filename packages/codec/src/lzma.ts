@@ -1,5 +1,5 @@
 import { ImageError } from "@guestprobe/block";
-import { capacityOf, checkLength, corrupt, tooLong, trailingBytes } from "./bound.js";
+import { capacityOf, checkLength, corrupt, handOver, tooLong, trailingBytes } from "./bound.js";
 import type { DecodeOptions, OutputBound } from "./types.js";
 import { type LzmaDecoder, lzmaProperties, withLzmaDecoder } from "./xz/lzma-decoder.js";
 
@@ -42,7 +42,7 @@ export function decodeLzmaAlone(src: Uint8Array, bound: OutputBound, options: De
     }
     checkLength(decoder.op, bound, FORMAT, decoder.ip);
     if (options.trailing !== "ignore" && decoder.ip < end) throw trailingBytes(FORMAT, decoder.ip, end);
-    return decoder.output.slice();
+    return handOver(decoder.output, options.into);
   });
 }
 

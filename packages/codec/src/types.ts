@@ -21,12 +21,17 @@ export interface DecodeOptions {
    * not the checksum of a block that was cut short. `bound` counts the whole stream all the same.
    */
   readonly enough?: number | undefined;
+  /**
+   * Memory to spare, of as many bytes as the bound allows or more. The answer may lie at its start, which saves new memory
+   * for each block: zstd, xz and lzma put it there. After an error it may hold anything.
+   */
+  readonly into?: Uint8Array | undefined;
   /** Looked at between pieces of a long work, some milliseconds apart, by those that have pieces: zstd, xz, lzma, bzip2. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Decodes the whole of `src`, synchronously. The result may share no memory with `src`, and is the caller's to keep.
+ * Decodes the whole of `src`, synchronously. The result shares no memory with `src`, and is the caller's to keep.
  *
  * @throws ImageError `corrupt` for a stream that is damaged, truncated, or not of the exact size asked for; `limit` when
  *   it holds more than `max`; `bad-checksum` when its own checksum does not match; `unsupported` for a feature by name;

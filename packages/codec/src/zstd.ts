@@ -1,7 +1,7 @@
-import { ImageError, throwIfAborted } from "@guestprobe/block";
-import { capacityOf, checkLength, corrupt, tooLong } from "./bound.js";
+import { alignUp, ImageError, throwIfAborted } from "@guestprobe/block";
+import { capacityOf, checkLength, corrupt, handOver, tooLong } from "./bound.js";
 import type { DecodeOptions, OutputBound } from "./types.js";
-import { reserveMemory, WasmDecoder } from "./wasm.js";
+import { OUTPUT_ALIGNMENT, reserveMemory, WasmDecoder } from "./wasm.js";
 import { WASM } from "./zstd-wasm.js";
 
 const FORMAT = "zstd";
@@ -154,7 +154,7 @@ export function decodeZstd(src: Uint8Array, bound: OutputBound, options: DecodeO
   return wasm.use((exports) => {
     const out = decodeFrames(exports, data, frames, Math.min(capacity, most), bound, options.signal);
     checkLength(out.length, bound, FORMAT, end);
-    return out.slice();
+    return handOver(out, options.into);
   });
 }
 
@@ -169,7 +169,7 @@ function decodeFrames(
 ): Uint8Array {
   const capacity = capacityOf(bound, FORMAT);
   const input: number = exports.INPUT.value;
-  const start = input + src.length + exports.OUTPUT_SLACK.value;
+  const start = alignUp(input + src.length + exports.OUTPUT_SLACK.value, OUTPUT_ALIGNMENT);
   reserveMemory(exports.memory, start + room + exports.OUTPUT_SLACK.value, FORMAT);
   new Uint8Array(exports.memory.buffer).set(src, input);
   const stop = start + room;

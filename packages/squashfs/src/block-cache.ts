@@ -27,10 +27,6 @@ export class BlockCache<K, V> {
     return this.#held;
   }
 
-  get budget(): number {
-    return this.#budget;
-  }
-
   /** The block if it is decoded now. */
   peek(key: K): V | undefined {
     const entry = this.#entries.get(key);

@@ -7,9 +7,10 @@ import { corrupt, failure } from "./place.js";
 import type { MetadataPosition } from "./superblock.js";
 import type { Volume } from "./volume.js";
 
-/** Bytes decoded at a time of one large read, and decoded ahead of a reader that goes on in sequence. */
+/** Bytes decoded at a time of one large read. */
 const WINDOW = 4 << 20;
-const AHEAD = 2 << 20;
+/** Reads of this many bytes or more have their blocks decoded to where they belong, past the cache. */
+const BYPASS = 256 << 10;
 /** Files of this many blocks or more are decoded across threads, where there are such. */
 const MANY_BLOCKS = 8;
 
@@ -21,10 +22,6 @@ export class FileContent {
   readonly #list: BlockList;
   /** Blocks of its own; the rest of the file, if any, is in the fragment. */
   readonly #blockCount: number;
-  /** Where the last read ended, to know a reader that goes on. */
-  #next = 0;
-  /** Blocks before this one have been asked for already. */
-  #ahead = 0;
 
   /** `list`: where the block list begins. Throws `corrupt` for a list that cannot be. */
   constructor(volume: Volume, file: FilePart, size: number, list: MetadataPosition) {
@@ -45,8 +42,6 @@ export class FileContent {
     signal: AbortSignal | undefined,
     into: Uint8Array | undefined,
   ): Promise<Uint8Array> {
-    const isSequential = offset === this.#next && offset > 0;
-    this.#next = offset + length;
     const result = into?.subarray(0, length) ?? new Uint8Array(length);
     for (let at = offset; at < offset + length; ) {
       throwIfAborted(signal);
@@ -54,7 +49,6 @@ export class FileContent {
       await abortable(this.#window(result, offset, at, end, signal), signal);
       at = end;
     }
-    if (isSequential) this.#decodeAhead(offset + length);
     return result;
   }
 
@@ -98,9 +92,13 @@ export class FileContent {
           this.#volume.checkBlock(start, word);
           if (!isStoredAsIs(word)) {
             const exact = this.#lengthOf(n);
-            const block = this.#volume.block(start, word, { exact }, this.#blockCount >= MANY_BLOCKS);
-            const part = block.then((data) => data.subarray(skip, skip + end - at));
-            put(part, at);
+            const isWhole = end - at === exact && to - from >= BYPASS;
+            const place = isWhole ? result.subarray(at - origin, end - origin) : undefined;
+            const block = this.#volume.block(start, word, { exact }, this.#blockCount >= MANY_BLOCKS, place);
+            put(
+              block.then((data) => data.subarray(skip, skip + end - at)),
+              at,
+            );
             continue;
           }
           if (storedSize(word) !== this.#lengthOf(n)) {
@@ -149,30 +147,6 @@ export class FileContent {
     const fragment = await this.#volume.fragment(this.#file.fragment!, signal);
     this.#volume.checkBlock(fragment.start, fragment.size);
     return fragment;
-  }
-
-  /** Starts decoding what a reader that goes on from byte `offset` will want next; failures wait until it asks. */
-  #decodeAhead(offset: number): void {
-    const { blockSize } = this.#volume.sb;
-    const bytes = Math.min(AHEAD, this.#volume.blockBudget / 2);
-    const first = Math.max(Math.ceil(offset / blockSize), this.#ahead);
-    const end = Math.min(this.#blockCount, Math.floor((offset + bytes) / blockSize));
-    if (first >= end) return;
-    this.#ahead = end;
-    const run = async (): Promise<void> => {
-      for (let n = first; n < end; ) {
-        const chunk = await this.#list.chunk(n, undefined);
-        for (; n < end && n < chunk.first + chunk.words.length; n += 1) {
-          const word = chunk.words[n - chunk.first]!;
-          if (word === 0 || isStoredAsIs(word)) continue;
-          const start = chunk.starts[n - chunk.first]!;
-          this.#volume.checkBlock(start, word);
-          const isBulk = this.#blockCount >= MANY_BLOCKS;
-          this.#volume.block(start, word, { exact: this.#lengthOf(n) }, isBulk).catch(() => {});
-        }
-      }
-    };
-    run().catch(() => {});
   }
 
   /** The runs of the file, as many as a stretch of the block list tells at a time. */

@@ -44,11 +44,6 @@ export class Volume {
     this.#decompressor = decompressor;
   }
 
-  /** Bytes of decoded file data that may be kept. */
-  get blockBudget(): number {
-    return this.#blocks.budget;
-  }
-
   /** Where the directory table ends at the latest. */
   get directoryLimit(): number {
     return this.sb.fragmentTable ?? this.sb.lookupTable ?? this.sb.idTable;
@@ -88,10 +83,12 @@ export class Volume {
    *
    * @param start Bytes from the start of the device.
    * @param word Stored size and flag, as on the disk.
+   * @param into Memory of the bound's size to spare; the block is not kept then, unless it was before.
    * @throws ImageError `corrupt`, `past-end`, `io`, `unsupported`.
    */
-  block(start: number, word: number, bound: OutputBound, isBulk: boolean): Promise<Uint8Array> {
+  block(start: number, word: number, bound: OutputBound, isBulk: boolean, into?: Uint8Array): Promise<Uint8Array> {
     const key = `${start}:${word}:${"exact" in bound ? bound.exact : "max"}`;
+    if (into !== undefined && !this.#blocks.has(key)) return this.#load(start, word, bound, isBulk, into);
     return this.#blocks.get(key, () => this.#load(start, word, bound, isBulk));
   }
 
@@ -107,15 +104,21 @@ export class Volume {
     }
   }
 
-  async #load(start: number, word: number, bound: OutputBound, isBulk: boolean): Promise<Uint8Array> {
+  async #load(
+    start: number,
+    word: number,
+    bound: OutputBound,
+    isBulk: boolean,
+    into?: Uint8Array,
+  ): Promise<Uint8Array> {
     const stored = await this.device.read(start, word % DATA_UNCOMPRESSED);
     if ((word & DATA_UNCOMPRESSED) !== 0) return stored;
     const { codec } = this.sb.compressor;
     try {
       if (isBulk && this.#decompressor !== undefined) {
-        return await this.#decompressor.decode(codec, stored, bound, TRAILING);
+        return await this.#decompressor.decode(codec, stored, bound, { ...TRAILING, into });
       }
-      return this.#decode(stored, bound, TRAILING);
+      return this.#decode(stored, bound, { ...TRAILING, into });
     } catch (cause) {
       if (!isImageError(cause)) throw cause;
       // A limit here is the block size, which the volume itself sets.

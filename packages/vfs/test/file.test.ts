@@ -10,7 +10,7 @@ import {
   readThroughExtents,
 } from "@guestprobe/vfs";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { dir, file, memoryFs, type Node, text } from "./lib/memory-fs.js";
 
 const MIB = 1 << 20;
@@ -168,7 +168,7 @@ describe("readFile", () => {
   ])("%s", async (path, content) => {
     expect(text(await readFile(await open(fs, path)))).toBe(content);
   });
-  test("a large one, in pieces of half a mebibyte", async () => {
+  test("a large one, in pieces of a mebibyte", async () => {
     const sizes: number[] = [];
     const inode = await open(fs, "/large");
     const watched = {
@@ -179,7 +179,7 @@ describe("readFile", () => {
       },
     };
     expect(Buffer.compare(await readFile(watched), large)).toBe(0);
-    expect(sizes).toEqual([MIB / 2, MIB / 2, MIB / 2, MIB / 2, 12_345]);
+    expect(sizes).toEqual([MIB, MIB, 12_345]);
   });
   test("the limit is inclusive", async () => {
     const inode = await open(fs, "/small");
@@ -268,6 +268,117 @@ describe("filePieces", () => {
       expect(new Set(pieces.map(({ buffer }) => buffer)).size).toBe(reuse ? 1 : pieces.length);
       expect(spares.has(undefined)).toBe(!reuse);
     }
+  });
+});
+
+describe("filePieces with `reuse` reads three pieces ahead", () => {
+  /** A file of numbered pieces whose reads are answered by hand. */
+  function byHand(pieces: number) {
+    const size = pieces * MIB;
+    const asked: { readonly at: number; readonly into: Uint8Array; answer(error?: unknown): void }[] = [];
+    const inode = {
+      stat: { size },
+      read(at: number, length: number, _signal?: AbortSignal, into = new Uint8Array(length)) {
+        return new Promise<Uint8Array>((resolve, reject) => {
+          const settle = (error?: unknown): void => {
+            if (error !== undefined) reject(error);
+            else resolve(into.fill(at / MIB + 1));
+          };
+          asked.push({ at, into, answer: settle });
+        });
+      },
+    } as Partial<Inode> as Inode;
+    /** Answers the read of piece `n`, which may come some turns of the event loop later. */
+    const answer = async (n: number, error?: unknown): Promise<void> => {
+      await vi.waitUntil(() => asked.length > n, { interval: 1 });
+      asked[n]!.answer(error);
+    };
+    return { inode, asked, answer };
+  }
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+  test("in order, each piece once, into memory that nobody uses", async () => {
+    const { inode, asked, answer } = byHand(6);
+    const pieces = filePieces(inode, { reuse: true });
+    let before: Uint8Array | undefined;
+    for (let n = 0; n < 6; n += 1) {
+      const piece = pieces.next();
+      await answer(n);
+      const { value } = await piece;
+      expect([value?.[0], value?.[MIB - 1], value?.length]).toEqual([n + 1, n + 1, MIB]);
+      // Those after it are on their way, and what was handed out is left alone by them.
+      expect(asked.map(({ at }) => at / MIB)).toEqual([0, 1, 2, 3, 4, 5].slice(0, n + 4));
+      for (const { into } of asked.slice(n + 1)) expect(into.byteOffset).not.toBe(value?.byteOffset);
+      before ??= value;
+      expect(value?.buffer).toBe(before?.buffer);
+    }
+    expect((await pieces.next()).done).toBe(true);
+    expect(asked).toHaveLength(6);
+  });
+
+  test("no piece past the end that was asked for", async () => {
+    const { inode, asked, answer } = byHand(4);
+    const pieces = filePieces(inode, { reuse: true, start: MIB, end: 3 * MIB - 5 });
+    const first = pieces.next();
+    await answer(0);
+    await first;
+    await answer(1);
+    expect((await pieces.next()).value).toHaveLength(MIB - 5);
+    expect((await pieces.next()).done).toBe(true);
+    expect(asked.map(({ at }) => at / MIB)).toEqual([1, 2]);
+  });
+
+  test("an error comes at its piece, after the sound one before it, though it happened first", async () => {
+    const { inode, answer } = byHand(3);
+    const pieces = filePieces(inode, { reuse: true });
+    const first = pieces.next();
+    await answer(0);
+    expect((await first).value?.[0]).toBe(1);
+    await answer(1, new Error("bad block"));
+    await turn();
+    await expect(pieces.next()).rejects.toThrow("bad block");
+    expect((await pieces.next()).done).toBe(true);
+  });
+
+  test("who stops early leaves no failure unhandled, and nothing more is read", async () => {
+    const { inode, asked, answer } = byHand(9);
+    const unhandled: unknown[] = [];
+    const listener = (reason: unknown): void => void unhandled.push(reason);
+    process.on("unhandledRejection", listener);
+    try {
+      const pieces = filePieces(inode, { reuse: true });
+      const first = pieces.next();
+      await answer(0);
+      await first;
+      await pieces.return(undefined);
+      await answer(1, new Error("nobody waits"));
+      await turn();
+      await turn();
+      expect([unhandled, asked.length]).toEqual([[], 4]);
+    } finally {
+      process.off("unhandledRejection", listener);
+    }
+  });
+
+  test("a signal ends it between two pieces, though the next one is there", async () => {
+    const { inode, asked, answer } = byHand(9);
+    const controller = new AbortController();
+    const pieces = filePieces(inode, { reuse: true, signal: controller.signal });
+    const first = pieces.next();
+    await answer(0);
+    await first;
+    await answer(1);
+    controller.abort();
+    await expect(pieces.next()).rejects.toMatchObject({ code: "aborted" });
+    expect(asked).toHaveLength(4);
+  });
+
+  test("a whole file takes as many reads as it has pieces", async () => {
+    const before = fs.calls.read;
+    const inode = await open(fs, "/large");
+    let bytes = 0;
+    for await (const piece of filePieces(inode, { reuse: true })) bytes += piece.length;
+    expect([bytes, fs.calls.read - before]).toEqual([large.length, 3]);
   });
 });
 

@@ -20,6 +20,8 @@ import { run } from "../../../../test/lib/kernel-view.mjs";
 import { pattern } from "../lib/pattern.js";
 
 const data = pattern(100_000);
+/** Enough for a read of two system calls. */
+const large = pattern(1_500_001);
 let folder: string;
 const at = (name: string) => join(folder, name);
 
@@ -65,6 +67,44 @@ describe.each([[false], [true]])("blocking: %s", (blocking) => {
     );
     await expect(device.read(5000, 10)).rejects.toMatchObject({ code: "io", offset: 5000 });
     expect(await device.read(500, 500)).toEqual(data.slice(500, 1000));
+  });
+
+  test("a large read is the same from both of its system calls, wherever it begins", async () => {
+    writeFileSync(at("large"), large);
+    await using device = await openFile(at("large"), { blocking });
+    const reads = [
+      [0, large.length],
+      [1, large.length - 1],
+      [4097, 512 << 10],
+      [777, (512 << 10) - 1],
+    ] as const;
+    for (const [offset, length] of reads) {
+      const spare = new Uint8Array(length);
+      expect(await device.read(offset, length, undefined, spare)).toBe(spare);
+      expect(Buffer.compare(spare, large.subarray(offset, offset + length))).toBe(0);
+    }
+  });
+
+  test.each([1000, 300_000, 800_000])("a large file that is cut to %d bytes says how far it goes", async (left) => {
+    writeFileSync(at("large-cut"), large);
+    await using device = await openFile(at("large-cut"), { blocking });
+    truncateSync(at("large-cut"), left);
+    await expect(device.read(10, 900_000)).rejects.toThrow(
+      `${left - 10} bytes came back where 900000 were asked for: the file was cut (at byte 10)`,
+    );
+  });
+
+  test("close waits for both calls of a large read", async () => {
+    writeFileSync(at("large"), large);
+    const device = await openFile(at("large"), { blocking });
+    let isRead = false;
+    const reading = device.read(0, large.length).then((bytes) => {
+      isRead = true;
+      return bytes;
+    });
+    await device.close();
+    expect(isRead).toBe(true);
+    expect(Buffer.compare(await reading, large)).toBe(0);
   });
 
   test("a file that grows keeps its size", async () => {

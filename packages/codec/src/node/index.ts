@@ -3,12 +3,13 @@ import { Worker } from "node:worker_threads";
 import { abortable, ImageError, throwIfAborted } from "@guestprobe/block";
 import { inlineDecompressor } from "../registry.js";
 import type { Decompressor } from "../types.js";
+import { Batch, BatchMemory, capacityOf, sizeOf, type Waiting } from "./batch.js";
 import type { Reply, Request } from "./messages.js";
 
 export interface WorkerDecompressorOptions {
   /** Most threads. Default: one for each processor, at most 8. */
   readonly threads?: number;
-  /** Input below this many bytes is decoded on the calling thread: the way to another costs more. Default 4 KiB. */
+  /** What has fewer bytes, packed and unpacked, is decoded on the calling thread: the way to another costs more. Default 4 KiB. */
   readonly minBytes?: number;
 }
 
@@ -20,30 +21,40 @@ export interface WorkerDecompressor extends Decompressor {
 
 interface Thread {
   readonly worker: Worker;
-  readonly pending: Map<number, { resolve(out: Uint8Array): void; reject(error: unknown): void }>;
+  /** What it was sent and has not answered, by number. */
+  readonly pending: Map<number, Batch>;
 }
 
-/** Decodes across worker threads, which are started as work comes in. */
+/** Most bytes of one batch, input and output: what comes first should not wait for much else. */
+const BATCH_MAX = 1 << 20;
+
+/**
+ * Decodes across worker threads, which are started as work comes in. What is asked for in one turn of the event loop is
+ * shared out among them, each part by one message.
+ */
 export function workerDecompressor(options: WorkerDecompressorOptions = {}): WorkerDecompressor {
   const { threads: limit = Math.min(8, availableParallelism()), minBytes = 4096 } = options;
   const threads: Thread[] = [];
+  const spares = new BatchMemory(2 * limit);
+  let queue: Waiting[] = [];
   let nextId = 0;
 
   const start = (): Thread => {
     const worker = new Worker(new URL("./worker.js", import.meta.url));
     const thread: Thread = { worker, pending: new Map() };
     worker.unref();
-    worker.on("message", (reply: Reply) => {
-      const waiting = thread.pending.get(reply.id);
-      thread.pending.delete(reply.id);
+    worker.on("message", ({ id, memory, outcomes }: Reply) => {
+      const batch = thread.pending.get(id)!;
+      thread.pending.delete(id);
       if (thread.pending.size === 0) worker.unref();
-      if ("out" in reply) waiting?.resolve(reply.out);
-      else waiting?.reject(new ImageError(reply.error.code, reply.error.reason, reply.error));
+      batch.settle(outcomes, memory);
+      spares.give(memory);
     });
     const fail = (cause: unknown): void => {
       threads.splice(threads.indexOf(thread), 1);
-      for (const { reject } of thread.pending.values()) {
-        reject(new ImageError("io", "a decoder thread ended", { cause }));
+      // Their memory is not used again: nobody knows what was about to be written to it.
+      for (const batch of thread.pending.values()) {
+        batch.fail(new ImageError("io", "a decoder thread ended", { cause }));
       }
       thread.pending.clear();
     };
@@ -55,7 +66,7 @@ export function workerDecompressor(options: WorkerDecompressorOptions = {}): Wor
     return thread;
   };
 
-  /** The thread with the least to do; a new one rather than a second block for a busy one. */
+  /** The thread with the least to do; a new one rather than more for a busy one. */
   const choose = (): Thread => {
     const idlest = threads.reduce<Thread | undefined>(
       (best, thread) => (best === undefined || thread.pending.size < best.pending.size ? thread : best),
@@ -64,24 +75,53 @@ export function workerDecompressor(options: WorkerDecompressorOptions = {}): Wor
     return idlest === undefined || (idlest.pending.size > 0 && threads.length < limit) ? start() : idlest;
   };
 
+  const send = (waiting: readonly Waiting[], size: number): void => {
+    try {
+      const batch = new Batch(spares.take(size), waiting);
+      const id = nextId++;
+      const { worker, pending } = choose();
+      pending.set(id, batch);
+      worker.ref();
+      worker.postMessage({ id, memory: batch.memory, jobs: batch.jobs } satisfies Request, [batch.memory]);
+    } catch (error) {
+      for (const { reject } of waiting) reject(error);
+    }
+  };
+
+  /** Sends out the queue in parts of like size, as many as there may be threads, or more where those would be large. */
+  const flush = (): void => {
+    const waiting = queue;
+    queue = [];
+    const total = waiting.reduce((sum, block) => sum + sizeOf(block), 0);
+    const share = Math.min(BATCH_MAX, total / limit);
+    let part: Waiting[] = [];
+    let size = 0;
+    for (const [n, block] of waiting.entries()) {
+      part.push(block);
+      size += sizeOf(block);
+      const next = waiting[n + 1];
+      if (next !== undefined && size + sizeOf(next) / 2 <= share) continue;
+      send(part, size);
+      part = [];
+      size = 0;
+    }
+  };
+
   const close = async (): Promise<void> => {
     await Promise.all(threads.map(({ worker }) => worker.terminate()));
+    spares.clear();
   };
 
   return {
-    async decode(codec, src, bound, decodeOptions) {
-      if (src.length < minBytes) return inlineDecompressor.decode(codec, src, bound, decodeOptions);
-      // A signal does not travel to another thread.
-      const { signal, ...options } = decodeOptions ?? {};
+    async decode(codec, src, bound, decodeOptions = {}) {
+      if (Math.max(src.length, capacityOf(bound)) < minBytes)
+        return inlineDecompressor.decode(codec, src, bound, decodeOptions);
+      const { signal } = decodeOptions;
       throwIfAborted(signal);
-      // A copy: the input usually lies in a cache, which must keep it.
-      const own = src.slice();
-      const id = nextId++;
-      const { worker, pending } = choose();
       const decoded = new Promise<Uint8Array>((resolve, reject) => {
-        pending.set(id, { resolve, reject });
-        worker.ref();
-        worker.postMessage({ id, codec, src: own, bound, options } satisfies Request, [own.buffer]);
+        // Not a microtask: what one reader asks for at once comes in over several of them.
+        if (queue.length === 0) setImmediate(flush);
+        queue.push({ codec, src, bound, options: decodeOptions, resolve, reject });
       });
       return abortable(decoded, signal);
     },

@@ -1,6 +1,6 @@
-import { type ImageError, throwIfAborted } from "@guestprobe/block";
+import { alignUp, type ImageError, throwIfAborted } from "@guestprobe/block";
 import { corrupt } from "../bound.js";
-import { reserveMemory, WasmDecoder } from "../wasm.js";
+import { OUTPUT_ALIGNMENT, reserveMemory, WasmDecoder } from "../wasm.js";
 import { WASM } from "./lzma-wasm.js";
 
 export interface LzmaProperties {
@@ -80,11 +80,12 @@ export class LzmaDecoder {
     this.#exports = exports;
     this.#input = input;
     this.#shift = at - from;
-    this.#outStart = at + end - from + slack;
+    const inputEnd = at + end - from;
+    this.#outStart = alignUp(inputEnd + slack, OUTPUT_ALIGNMENT);
     reserveMemory(exports.memory, this.#outStart, format);
     const memory = new Uint8Array(exports.memory.buffer);
     memory.set(src.subarray(from, end), at);
-    memory.fill(0, this.#outStart - slack, this.#outStart);
+    memory.fill(0, inputEnd, this.#outStart);
     exports.setOutput(this.#outStart);
     // The reference decoder rounds so; a stream may use what its encoder was not promised.
     this.#dictionary = Math.ceil(Math.max(dictionary, 4096) / 16) * 16;

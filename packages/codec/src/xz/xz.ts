@@ -57,16 +57,16 @@ export function decodeXz(src: Uint8Array, bound: OutputBound, options: DecodeOpt
   checkLength(total, bound, FORMAT, end);
   // A branch filter leaves the last bytes of a block that is cut short as they were.
   const enough = options.enough === undefined ? total : Math.min(total, options.enough + FILTER_REACH);
-  const out = new Uint8Array(Math.min(total, enough + CHUNK_MAX));
+  const room = Math.min(total, enough + CHUNK_MAX);
+  const { into } = options;
+  const out = into !== undefined && into.length >= room ? into.subarray(0, room) : new Uint8Array(room);
   let op = 0;
   for (const block of blocks) {
     if (op >= enough) break;
     const { filters, dictionary, end: from } = block.header;
-    const room = out.subarray(op, Math.min(out.length, op + block.size));
-    const data = room.subarray(
-      0,
-      decodeLzma2(FORMAT, src, from, block.dataEnd, room, dictionary, enough - op, options.signal),
-    );
+    const place = out.subarray(op, Math.min(out.length, op + block.size));
+    const length = decodeLzma2(FORMAT, src, from, block.dataEnd, place, dictionary, enough - op, options.signal);
+    const data = place.subarray(0, length);
     for (const filter of [...filters].reverse()) filter.apply(data, filter.position);
     if (data.length === block.size) verify(src, block, data);
     op += data.length;
