@@ -229,5 +229,9 @@ test("a large file through the command: on threads, and under --sandbox, where n
     const { code, stdout, err } = await guestprobe(["cat", ...options, image, "/large"]);
     expect([code, err]).toEqual([0, ""]);
     expect(stdout.equals(content)).toBe(true);
+    // What threads make counts as what this one makes.
+    const bounded = await guestprobe(["cat", "--limit-decoded", "5M", ...options, image, "/large"]);
+    expect([bounded.code, bounded.err]).toEqual([4, "guestprobe: more than 5242880 bytes decoded\n"]);
+    expect(bounded.stdout.equals(content.subarray(0, bounded.stdout.length))).toBe(true);
   }
 });

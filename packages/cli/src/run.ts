@@ -54,8 +54,10 @@ async function runVerb({ verb, words, options }: Invocation, cache: string | und
     const ended = await context.finish(over === undefined ? code : exitCodeOf(over));
     if (over !== undefined) complain(over);
     return ended;
-  } catch (error) {
-    if (!isImageError(error)) throw error;
+  } catch (caught) {
+    if (!isImageError(caught)) throw caught;
+    // A reader may have told of a limit as of damage to what it was decoding.
+    const error = context.watch.over ?? caught;
     // What was answered until then is kept, and the findings may say why it ended.
     const { out } = context;
     if (out.options.json && verb.jsonLines !== true) {
