@@ -41,7 +41,13 @@ const MAX_CALL = 1 << 30;
 const SPLIT_MIN = 512 << 10;
 const POOLED_SHARE = 7 / 16;
 const PAGE = 4096;
-const HAS_SPARE_PROCESSOR = availableParallelism() > 1;
+let spare: boolean | undefined;
+
+/** Asked for when a large read comes: Node loads a module for the answer, half a millisecond of a short run. */
+function hasSpareProcessor(): boolean {
+  spare ??= availableParallelism() > 1;
+  return spare;
+}
 
 /**
  * Opens a regular file or a block special file, read-only. The size is taken once: bytes that are added later are not
@@ -102,7 +108,7 @@ function fileDevice(fd: number, path: string, size: number, blocking: boolean): 
 
   const readWhole = async (offset: number, length: number, into: Uint8Array | undefined): Promise<Uint8Array> => {
     const target = into?.length === length ? into : uncleared(length);
-    if (length < SPLIT_MIN || !HAS_SPARE_PROCESSOR) {
+    if (length < SPLIT_MIN || !hasSpareProcessor()) {
       await fill(target, 0, length, offset, !blocking);
       return target;
     }
