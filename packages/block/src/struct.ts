@@ -78,6 +78,8 @@ export type Struct<F extends Fields> = { readonly [K in keyof F]: Reader<ValueOf
  * offset breaks one field, not all after it. The readers do no bounds check of their own beyond DataView's: callers
  * hand them a view that holds the whole structure.
  *
+ * The readers are inherited, and so are left out of a copy by spreading.
+ *
  * @throws ImageError `invalid-argument` if a field passes the declared size: a mistake in the table.
  */
 export function struct<F extends Fields>(name: string, size: number, endian: Endian, fields: F): Struct<F> {

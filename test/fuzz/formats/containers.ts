@@ -6,7 +6,7 @@ import * as vdi from "../../../packages/image/src/vdi/layout.js";
 import * as vhd from "../../../packages/image/src/vhd/layout.js";
 import * as vhdx from "../../../packages/image/src/vhdx/layout.js";
 import * as vmdk from "../../../packages/image/src/vmdk/layout.js";
-import { AnatomyBuilder, type Dissect, fieldBytes, wordSeal } from "../lib/spots.js";
+import { AnatomyBuilder, type Dissect, fieldBytes, renamed, wordSeal } from "../lib/spots.js";
 
 export const dissectQcow2: Dissect = (image, most) => {
   const found = new AnatomyBuilder(image, "BE", most);
@@ -14,9 +14,7 @@ export const dissectQcow2: Dissect = (image, most) => {
   const header = qcow2.QCowHeader;
   found.add(header, 0);
   if (header.version(view, 0) >= 3) {
-    found
-      .add({ ...qcow2.QCowHeaderV3, $name: "QCowHeaderV3" }, 0)
-      .add({ ...qcow2.QCowCompression, $name: "QCowCompression" }, 0);
+    found.add(renamed(qcow2.QCowHeaderV3, "QCowHeaderV3"), 0).add(renamed(qcow2.QCowCompression, "QCowCompression"), 0);
     found.add(qcow2.QCowExtension, 104).add(qcow2.QCowExtension, 112).words("header extensions", 104, 64);
   }
   const l1 = header.l1_table_offset(view, 0);

@@ -1,6 +1,6 @@
 import { viewOf } from "@guestprobe/block/struct";
 import * as layout from "@guestprobe/iso9660/layout";
-import { AnatomyBuilder, type Dissect } from "../lib/spots.js";
+import { AnatomyBuilder, type Dissect, renamed } from "../lib/spots.js";
 
 type Table = Parameters<AnatomyBuilder["add"]>[0];
 
@@ -28,7 +28,7 @@ export const dissectIso9660: Dissect = (image, most) => {
       for (let entry = 0; entry < 4; entry += 1)
         found.add(layout.boot_entry, catalog + entry * layout.boot_entry.$size);
     } else if (type === layout.VD_PRIMARY || type === layout.VD_SUPPLEMENTARY) {
-      found.add(vd, at).add({ ...vdBig, $name: "iso_primary_descriptor_m" }, at, true);
+      found.add(vd, at).add(renamed(vdBig, "iso_primary_descriptor_m"), at, true);
       found.words(
         "path table",
         vd.type_l_path_table(view, at) * SECTOR,
@@ -44,7 +44,7 @@ export const dissectIso9660: Dissect = (image, most) => {
 function addRecord(found: AnatomyBuilder, at: number): void {
   found
     .add(layout.iso_directory_record, at)
-    .add({ ...layout.iso_directory_record_m, $name: "iso_directory_record_m" }, at, true);
+    .add(renamed(layout.iso_directory_record_m, "iso_directory_record_m"), at, true);
 }
 
 function addTree(found: AnatomyBuilder, view: DataView, root: number): void {

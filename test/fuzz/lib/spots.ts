@@ -34,6 +34,9 @@ interface Table {
   readonly $fields: Readonly<Record<string, { readonly offset: number; readonly size: number }>>;
 }
 
+/** The same structure under a name of its own. */
+export const renamed = ({ $size, $fields }: Table, $name: string): Table => ({ $name, $size, $fields });
+
 /** Longest run of bytes whose words are spots of their own: the 60 bytes of a block map, not a boot sector. */
 const MAX_WORDS = 15;
 
