@@ -29,12 +29,21 @@ export async function timeWork(work) {
   return performance.now() - start;
 }
 
+/**
+ * A contender that works in this process, which is to be warm: V8 runs code in its interpreter first, and what a program
+ * gains by its better code shows after `warmups` calls, none of which counts. The same for ours and for peers.
+ */
+export function inProcess(warmups, work) {
+  return Object.assign(() => timeWork(work), { warmups });
+}
+
 /** A contender that takes longer than this, in milliseconds, is run once. */
 const SLOW = 15_000;
 
 /**
  * Times every contender in turn, `runs` times over, so that what else the machine does meets all alike. The first round
- * warms caches and does not count, but for one that is slow. A contender that fails is left out, with its reason.
+ * warms caches and does not count, but for one that is slow; contenders of `inProcess` have more of them, and what the first
+ * one of those took is told too. A contender that fails is left out, with its reason.
  *
  * @param contenders Name to a function that answers milliseconds.
  */
@@ -42,12 +51,15 @@ export async function inTurn(contenders, runs) {
   const times = new Map();
   const failed = new Map();
   const slow = new Set();
+  const first = new Map();
   for (let round = -1; round < runs; round += 1) {
     for (const [name, run] of Object.entries(contenders)) {
       if (failed.has(name) || slow.has(name)) continue;
       try {
         const ms = await run();
         if (round < 0 && ms > SLOW) slow.add(name);
+        if (round < 0 && run.warmups !== undefined) first.set(name, { warmups: run.warmups, first: ms });
+        for (let n = 1; round < 0 && n < (run.warmups ?? 0) && !slow.has(name); n += 1) await run();
         if (round >= 0 || slow.has(name)) times.set(name, [...(times.get(name) ?? []), ms]);
       } catch (error) {
         failed.set(name, String(error.message ?? error).split("\n")[0]);
@@ -55,6 +67,6 @@ export async function inTurn(contenders, runs) {
     }
   }
   return Object.keys(contenders).map((name) =>
-    failed.has(name) ? { name, cannot: failed.get(name) } : { name, ...summary(times.get(name)) },
+    failed.has(name) ? { name, cannot: failed.get(name) } : { name, ...summary(times.get(name)), ...first.get(name) },
   );
 }

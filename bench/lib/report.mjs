@@ -29,6 +29,8 @@ export function taskText(task) {
       : `| ${result.name} | cannot | ${result.cannot.slice(0, 60)} | |`,
   );
   const counts = Object.entries(task.counts ?? {}).map(([name, value]) => `${value.toLocaleString("en")} ${name}`);
+  const warmed = task.results.filter(({ warmups }) => warmups !== undefined);
+  const firsts = warmed.map(({ name, first, warmups }) => `${name} ${ms(first)} (of ${warmups})`);
   return [
     `### ${task.title}`,
     "",
@@ -36,6 +38,7 @@ export function taskText(task) {
     "| --- | --- | --- | --- |",
     ...rows,
     "",
+    ...(firsts.length > 0 ? [`The first call in this process, before warming up, ms: ${firsts.join(", ")}.`, ""] : []),
     ...(counts.length > 0 ? [`Read from the image: ${counts.join(", ")}.`, ""] : []),
     ...judge(task).map(targetText),
     "",

@@ -78,8 +78,17 @@ interface Crc32cExports {
   readonly memory: WebAssembly.Memory;
   readonly DATA: WebAssembly.Global<"i32">;
   readonly ROOM: WebAssembly.Global<"i32">;
+  readonly REGISTERS: WebAssembly.Global<"i32">;
+  readonly RECORDS: WebAssembly.Global<"i32">;
   makeTables(polynomial: number): void;
   update(register: number, length: number): number;
+  updateRecords(count: number, size: number): void;
+}
+
+/** Bytes of each record that are taken as zeros, from byte `at` of it: where its checksum stands. */
+export interface Gap {
+  readonly at: number;
+  readonly size: number;
 }
 
 /** CRC-32C with the tables in hand: those of WebAssembly, where there is any. */
@@ -87,6 +96,8 @@ interface Crc32c {
   readonly tables: Int32Array;
   /** As `update`, for ranges that are not short. */
   update(register: number, data: Uint8Array, from: number, to: number): number;
+  /** As `crc32cOfRecords`; answers whether it can. */
+  updateRecords(data: Uint8Array, size: number, gaps: readonly Gap[], registers: Int32Array): boolean;
 }
 
 /** V8 takes milliseconds to make `updateView` fast, which is longer than a small disk takes; WebAssembly is fast at once. */
@@ -97,14 +108,19 @@ function makeCrc32c(): Crc32c {
   } catch {
     // A content policy forbids it, or there is no room for its memory.
     const tables = makeTables(CASTAGNOLI);
-    return { tables, update: (register, data, from, to) => updateView(tables, register, viewOf(data), from, to) };
+    return {
+      tables,
+      update: (register, data, from, to) => updateView(tables, register, viewOf(data), from, to),
+      updateRecords: () => false,
+    };
   }
   wasm.makeTables(CASTAGNOLI);
   const start = wasm.DATA.value;
   const room = wasm.ROOM.value;
   const memory = new Uint8Array(wasm.memory.buffer);
+  const kept = new Int32Array(wasm.memory.buffer, wasm.REGISTERS.value, wasm.RECORDS.value);
   return {
-    tables: new Int32Array(wasm.memory.buffer, 0, start / 4),
+    tables: new Int32Array(wasm.memory.buffer, 0, 16 * 256),
     update(register, data, from, to) {
       let crc = register;
       for (let at = from; at < to; at += room) {
@@ -113,6 +129,20 @@ function makeCrc32c(): Crc32c {
         crc = wasm.update(crc, end - at);
       }
       return crc;
+    },
+    updateRecords(data, size, gaps, registers) {
+      const count = registers.length;
+      if (size % 8 !== 0 || count > kept.length || count * size > room) return false;
+      memory.set(data, start);
+      for (const gap of gaps) {
+        for (let record = start + gap.at, end = start + count * size; record < end; record += size) {
+          for (let n = 0; n < gap.size; n += 1) memory[record + n] = 0;
+        }
+      }
+      kept.set(registers);
+      wasm.updateRecords(count, size);
+      for (let n = 0; n < count; n += 1) registers[n] = kept[n]!;
+      return true;
     },
   };
 }
@@ -167,6 +197,29 @@ export function crc32cOfView(view: DataView, register: number, from: number, to:
 export function crc32cWord(value: number, register: number): number {
   castagnoli ??= makeCrc32c();
   return updateWord(castagnoli.tables, register | 0, value) >>> 0;
+}
+
+/**
+ * The bare CRC-32C registers over records of `size` bytes that lie one behind the other, each with its gaps as zeros: what
+ * a table of inodes takes, four at a time, in a third of the time of one after the other.
+ *
+ * @param data The records, as many as there are registers.
+ * @param registers Where each record's sum starts; afterwards the sums, signed.
+ */
+export function crc32cOfRecords(
+  data: Uint8Array,
+  size: number,
+  gaps: readonly Gap[],
+  registers: Int32Array<ArrayBuffer>,
+): void {
+  castagnoli ??= makeCrc32c();
+  if (castagnoli.updateRecords(data, size, gaps, registers)) return;
+  const record = new Uint8Array(size);
+  for (let n = 0; n < registers.length; n += 1) {
+    record.set(data.subarray(n * size, (n + 1) * size));
+    for (const { at, size: length } of gaps) record.fill(0, at, at + length);
+    registers[n] = crc32cRaw(record, registers[n]!);
+  }
 }
 
 /** CRC-32C inverted at both ends, as in iSCSI, btrfs, XFS and VHDX. `seed` is an earlier result. */

@@ -1,5 +1,5 @@
 export { abortable, polledSignal, throwIfAborted, turnFor } from "./abort.js";
-export { crc32, crc32c, crc32cOfView, crc32cRaw, crc32cWord } from "./crc.js";
+export { crc32, crc32c, crc32cOfRecords, crc32cOfView, crc32cRaw, crc32cWord, type Gap } from "./crc.js";
 export { allocate, type BlockDevice, type ByteRange, checkRange, type MappedRange, readUpTo } from "./device.js";
 export { errorsOf, type FieldOffsets, type FormatErrors } from "./error-place.js";
 export {
@@ -22,10 +22,10 @@ export {
   type Severity,
 } from "./finding.js";
 export { formatGuid, formatUuid, isZero } from "./guid.js";
-export { LastView } from "./last-view.js";
 export { type Mapping, mappedDevice, type Run, runsDevice } from "./mapped.js";
 export { type CachedDevice, cachedDevice, type PageCacheOptions } from "./page-cache.js";
 export { type ParityRow, rebuildStripe } from "./parity.js";
+export { type RecordBlock, RecordTable } from "./record-table.js";
 export { sliceDevice } from "./slice.js";
 export { blobDevice } from "./source/blob.js";
 export { bufferDevice } from "./source/buffer.js";

@@ -1,5 +1,5 @@
 import { crc32 as zlibCrc32 } from "node:zlib";
-import { crc32, crc32c, crc32cRaw, encodeText } from "@guestprobe/block";
+import { crc32, crc32c, crc32cOfRecords, crc32cRaw, encodeText } from "@guestprobe/block";
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { pattern } from "./lib/pattern.js";
@@ -17,14 +17,14 @@ function bitwise(polynomial: number, register: number, data: Uint8Array): number
 /** On both sides of where CRC-32C is handed to WebAssembly. */
 const bytes = fc.uint8Array({ maxLength: 300 });
 
-/** The same function where WebAssembly may not be compiled. */
-async function withoutWebAssembly(): Promise<typeof crc32cRaw> {
+/** The same functions where WebAssembly may not be compiled. */
+async function withoutWebAssembly() {
   vi.resetModules();
   vi.stubGlobal("WebAssembly", undefined);
-  const { crc32cRaw: sum } = await import("../src/crc.js");
-  sum(Uint8Array.of(1), 0);
+  const module = await import("../src/crc.js");
+  module.crc32cRaw(Uint8Array.of(1), 0);
   vi.unstubAllGlobals();
-  return sum;
+  return module;
 }
 
 describe("crc32", () => {
@@ -79,13 +79,13 @@ describe("crc32c", () => {
   });
 
   describe.each([
-    ["by WebAssembly", async () => crc32cRaw],
+    ["by WebAssembly", async () => ({ crc32cRaw, crc32cOfRecords })],
     ["without", withoutWebAssembly],
   ])("%s", (_, load) => {
     afterEach(() => vi.unstubAllGlobals());
 
     test("is the definition at every length and alignment", async () => {
-      const sum = await load();
+      const { crc32cRaw: sum } = await load();
       fc.assert(
         fc.property(bytes, fc.nat(9), fc.integer({ min: 0, max: 0xffff_ffff }), (data, skip, register) => {
           const from = Math.min(skip, data.length);
@@ -94,8 +94,47 @@ describe("crc32c", () => {
       );
     });
 
+    test("where long ranges are summed in quarters, which are joined", async () => {
+      const { crc32cRaw: sum } = await load();
+      const data = pattern(9000);
+      for (const length of [4095, 4096, 4097, 8191, 8192, 8211]) {
+        expect([length, sum(data, 7, 3, 3 + length)]).toEqual([
+          length,
+          bitwise(0x82f63b78, 7, data.subarray(3, 3 + length)),
+        ]);
+      }
+    });
+
+    // Sizes of inodes; one that is no multiple of eight, one larger than the memory, and more records than it has registers.
+    test.each([
+      [128, 32],
+      [256, 16],
+      [512, 7],
+      [2048, 2],
+      [156, 5],
+      [40_000, 1],
+      [16, 600],
+    ])("records of %i bytes, %i of them, with gaps", async (size, count) => {
+      const { crc32cOfRecords: sums } = await load();
+      const data = pattern(size * count);
+      const before = data.slice();
+      const gaps = [
+        { at: 2, size: 2 },
+        { at: 8, size: 4 },
+      ];
+      const registers = Int32Array.from({ length: count }, (_, n) => n * 0x1234_5678);
+      const expected = Array.from(registers, (register, n) => {
+        const record = data.slice(n * size, (n + 1) * size);
+        for (const gap of gaps) record.fill(0, gap.at, gap.at + gap.size);
+        return bitwise(0x82f63b78, register, record) | 0;
+      });
+      sums(data, size, gaps, registers);
+      expect(Array.from(registers)).toEqual(expected);
+      expect(data).toEqual(before);
+    });
+
     test("more than its memory holds at once", async () => {
-      const sum = await load();
+      const { crc32cRaw: sum } = await load();
       const data = Uint8Array.from({ length: 150_001 }, (_, at) => (at * 7) ^ (at >> 8));
       expect(sum(data, 1)).toBe(bitwise(0x82f63b78, 1, data));
       expect(sum(data, 1, 3, 130_000)).toBe(bitwise(0x82f63b78, 1, data.subarray(3, 130_000)));

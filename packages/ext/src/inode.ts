@@ -1,4 +1,4 @@
-import { crc32cOfView, joinU64 } from "@guestprobe/block";
+import { crc32cOfRecords, crc32cOfView, type Gap, joinU64 } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import { type DeviceNumber, FILE_TYPE_OF_MODE, type FileType, nanoseconds, type Stat } from "@guestprobe/vfs";
 import { type ChecksumSink, compareChecksums, crcOfPartWithGap } from "./checksum.js";
@@ -177,6 +177,7 @@ export function inodeFlagNames(flags: number): string[] {
  * Checks and decodes an inode; undefined for one that was never used or is free, about which nothing may be said.
  *
  * @param view Holds its `s_inode_size` bytes from `base` on; they lie at byte `offset` of the device.
+ * @param sum Its checksum as `sumInodes` has it, where that was asked.
  * @throws ImageError `corrupt`, `bad-checksum`.
  */
 export function decodeInode(
@@ -186,6 +187,7 @@ export function decodeInode(
   base: number,
   offset: number,
   sink: ChecksumSink,
+  sum?: number,
 ): DecodedInode | undefined {
   const { inodeSize } = sb;
   if (inode.i_links_count(view, base) === 0) return undefined;
@@ -198,7 +200,7 @@ export function decodeInode(
   }
   const seed = sb.csumSeed === undefined ? undefined : inodeSeed(sb.csumSeed, ino, generation);
   if (seed !== undefined && sink.checksums !== "ignore" && sb.creatorOs === EXT4_OS_LINUX) {
-    verifyInode(sb, ino, view, base, offset, seed, storedExtra, sink);
+    verifyInode(sb, ino, view, base, offset, seed, storedExtra, sink, sum);
   }
 
   const type = FILE_TYPE_OF_MODE[rawMode >>> 12];
@@ -235,6 +237,30 @@ function decodeDevice(block: Uint8Array): DeviceNumber {
   return { major: (dev >>> 8) & 0xfff, minor: (dev & 0xff) | ((dev >>> 12) & 0xf_ff00) };
 }
 
+const LOW = inode.$fields.i_checksum_lo;
+const HIGH = inode.$fields.i_checksum_hi;
+const NARROW_GAPS: readonly Gap[] = [{ at: LOW.offset, size: LOW.size }];
+const WIDE_GAPS: readonly Gap[] = [...NARROW_GAPS, { at: HIGH.offset, size: HIGH.size }];
+
+/** Whether the upper half of the checksum is stored. */
+const hasHighSum = (sb: Superblock, extraSize: number): boolean =>
+  sb.inodeSize > EXT4_GOOD_OLD_INODE_SIZE && EXT4_GOOD_OLD_INODE_SIZE + extraSize >= HIGH.offset + HIGH.size;
+
+/**
+ * The checksums of the inodes of one block of a table, the first of which has the number `first`: all that is as long as its
+ * size says has the upper half of the checksum. Signed.
+ */
+export function sumInodes(sb: Superblock, first: number, view: DataView): Int32Array {
+  const { inodeSize } = sb;
+  const sums = new Int32Array(view.byteLength / inodeSize);
+  for (let n = 0; n < sums.length; n += 1) {
+    sums[n] = inodeSeed(sb.csumSeed!, first + n, inode.i_generation(view, n * inodeSize));
+  }
+  const data = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  crc32cOfRecords(data, inodeSize, inodeSize > EXT4_GOOD_OLD_INODE_SIZE ? WIDE_GAPS : NARROW_GAPS, sums);
+  return sums;
+}
+
 /** CRC-32C of an inode with its own two halves as zeros. Kernel: ext4_inode_csum_verify. */
 function verifyInode(
   sb: Superblock,
@@ -245,16 +271,22 @@ function verifyInode(
   seed: number,
   extraSize: number,
   sink: ChecksumSink,
+  sum: number | undefined,
 ): void {
-  const low = inode.$fields.i_checksum_lo.offset;
-  const high = inode.$fields.i_checksum_hi.offset;
-  const half = base + EXT4_GOOD_OLD_INODE_SIZE;
-  const end = base + sb.inodeSize;
-  const isWide = end > half && extraSize >= high + 2 - EXT4_GOOD_OLD_INODE_SIZE;
-  const first = crcOfPartWithGap(seed, view, base, half, base + low, 2);
-  const full = isWide ? crcOfPartWithGap(first, view, half, end, base + high, 2) : crc32cOfView(view, first, half, end);
+  const isWide = hasHighSum(sb, extraSize);
+  const isSummed = sum !== undefined && (isWide || sb.inodeSize === EXT4_GOOD_OLD_INODE_SIZE);
+  const full = isSummed ? sum >>> 0 : sumOfInode(sb, view, base, seed, isWide);
   const stored = inode.i_checksum_lo(view, base) + (isWide ? inode.i_checksum_hi(view, base) * 0x1_0000 : 0);
   const computed = isWide ? full : full & 0xffff;
   if (stored === computed) return;
   compareChecksums(sink, stored, computed, `inode ${ino}`, placeOf(inode, "i_checksum_lo", offset));
+}
+
+function sumOfInode(sb: Superblock, view: DataView, base: number, seed: number, isWide: boolean): number {
+  const half = base + EXT4_GOOD_OLD_INODE_SIZE;
+  const end = base + sb.inodeSize;
+  const first = crcOfPartWithGap(seed, view, base, half, base + LOW.offset, LOW.size);
+  return isWide
+    ? crcOfPartWithGap(first, view, half, end, base + HIGH.offset, HIGH.size)
+    : crc32cOfView(view, first, half, end);
 }

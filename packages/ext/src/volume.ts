@@ -1,10 +1,10 @@
-import { type BlockDevice, finding, ImageError, isImageError, LastView, type Report } from "@guestprobe/block";
+import { type BlockDevice, finding, ImageError, isImageError, RecordTable, type Report } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import type { ChecksumSink } from "./checksum.js";
 import { BACKUP_DESCRIPTOR } from "./findings.js";
 import { decodeGroupDesc, descriptorBlock, descriptorCopies, type GroupDesc } from "./group-desc.js";
-import { type DecodedInode, decodeInode } from "./inode.js";
+import { type DecodedInode, decodeInode, sumInodes } from "./inode.js";
 import { ext4_super_block } from "./layout.js";
 import { Lru } from "./lru.js";
 import { placeOf } from "./place.js";
@@ -20,12 +20,15 @@ export class Volume implements ChecksumSink {
   readonly checksums: ChecksumPolicy;
   readonly report: Report | undefined;
   readonly #groups = new Lru<GroupDesc>(KEPT_GROUPS);
-  readonly #table: LastView;
+  readonly #table: RecordTable;
+  /** Whether inodes have checksums that are looked at. */
+  readonly #isSummed: boolean;
 
   constructor(device: BlockDevice, sb: Superblock, sink: ChecksumSink) {
     this.device = device;
     this.sb = sb;
-    this.#table = new LastView(device);
+    this.#table = new RecordTable(device);
+    this.#isSummed = sb.csumSeed !== undefined && sink.checksums !== "ignore";
     this.checksums = sink.checksums;
     this.report = sink.report;
   }
@@ -118,7 +121,10 @@ export class Volume implements ChecksumSink {
     // Inodes have a power of two of bytes, at most a block's: none lies in two blocks.
     const base = (index * inodeSize) % blockSize;
     const at = group.inodeTable * blockSize + index * inodeSize - base;
-    const view = this.#table.peek(at, blockSize);
-    return view === undefined ? undefined : decodeInode(this.sb, ino, view, base, at + base, this);
+    const block = this.#table.peek(at, blockSize);
+    if (block === undefined) return undefined;
+    const n = base / inodeSize;
+    if (this.#isSummed) block.sums ??= sumInodes(this.sb, ino - n, block.view);
+    return decodeInode(this.sb, ino, block.view, base, at + base, this, block.sums?.[n]);
   }
 }

@@ -1,4 +1,4 @@
-import { FindingLog, toHex } from "@guestprobe/block";
+import { crc32c, FindingLog, toHex } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import { describe, expect, test } from "vitest";
 import { decodeAcl } from "../src/acl.js";
@@ -9,7 +9,7 @@ import { childFor, decodeExtentNode, fillHoles } from "../src/extent-tree.js";
 import { extKind } from "../src/features.js";
 import { descriptorBlock, hasSuperblockCopy } from "../src/group-desc.js";
 import { decodeDxRoot, dxBlock, dxFind } from "../src/htree.js";
-import { type DecodedInode, decodeInode, decodeTime } from "../src/inode.js";
+import { type DecodedInode, decodeInode, decodeTime, sumInodes } from "../src/inode.js";
 import { decodeSuperblock, type Superblock } from "../src/superblock.js";
 import { decodeXattrs, xattrName } from "../src/xattr.js";
 
@@ -153,6 +153,54 @@ describe("inode", () => {
     expect(decodeTime(0x80000000, 1)).toBe(2n ** 31n * 1_000_000_000n);
     expect(decodeTime(0x7fffffff, 3)).toBe((2n ** 31n - 1n + 3n * 2n ** 32n) * 1_000_000_000n);
     expect(decodeTime(1, 999_999_999 * 4)).toBe(1_999_999_999n);
+  });
+
+  /** The checksum as the kernel's ext4_inode_csum has it, from scratch: a seed from the volume, the number, the generation. */
+  const sumFromScratch = (csumSeed: number, ino: number, raw: Uint8Array, isWide: boolean): number => {
+    const bare = raw.slice();
+    bare.fill(0, 0x7c, 0x7e);
+    if (isWide) bare.fill(0, 0x82, 0x84);
+    const words = new Uint8Array(8);
+    viewOf(words).setUint32(0, ino, true);
+    words.set(raw.subarray(0x64, 0x68), 4);
+    const sum = ~crc32c(Uint8Array.of(...words, ...bare), ~csumSeed) >>> 0;
+    return isWide ? sum : sum & 0xffff;
+  };
+
+  test.each([
+    ["128", "8000", 128],
+    ["256", "0001", 256],
+    ["1024", "0004", 1024],
+  ])("checksums of a block of inodes of %s bytes, taken together, are those of each by itself", (_, stored, size) => {
+    const sb = { ...superblock({ 88: stored }), csumSeed: 0x1234_5678 };
+    const block = new Uint8Array(4096).map((_, at) => (at * 31) ^ (at >> 5));
+    const view = viewOf(block);
+    // Bytes of fields past the first 128: none, just enough for the upper half, more.
+    const extras = [0, 4, 8, 28, 32];
+    const isWide = (n: number): boolean => size > 128 && extras[n % extras.length]! >= 4;
+    for (let n = 0; n < 4096 / size; n += 1) {
+      const base = n * size;
+      view.setUint16(base, 0o100644, true);
+      view.setUint16(base + 0x1a, 1, true);
+      view.setUint32(base + 0x6c, 0, true);
+      if (size > 128) view.setUint16(base + 0x80, extras[n % extras.length]!, true);
+      const sum = sumFromScratch(sb.csumSeed, 33 + n, block.subarray(base, base + size), isWide(n));
+      view.setUint16(base + 0x7c, sum & 0xffff, true);
+      if (isWide(n)) view.setUint16(base + 0x82, sum >>> 16, true);
+    }
+    const sink = { checksums: "require", report: undefined } as const;
+    for (const isBad of [false, true]) {
+      // One bit of the last byte of each, which is no field.
+      for (let at = size - 1; isBad && at < 4096; at += size) block[at]! ^= 0x10;
+      const sums = sumInodes(sb, 33, view);
+      for (let n = 0; n < 4096 / size; n += 1) {
+        for (const sum of [undefined, sums[n]]) {
+          const decode = () => decodeInode(sb, 33 + n, view, n * size, n * size, sink, sum)?.ino;
+          if (isBad) expect(decode).toThrow(expect.objectContaining({ code: "bad-checksum", offset: n * size + 0x7c }));
+          else expect([n, decode()]).toEqual([n, 33 + n]);
+        }
+      }
+    }
   });
 
   test("wide ids, mode, size", () => {

@@ -3,7 +3,7 @@ import {
   crc32cOfView,
   finding,
   ImageError,
-  type LastView,
+  type RecordTable,
   type Report,
   throwIfAborted,
 } from "@guestprobe/block";
@@ -41,7 +41,7 @@ export interface XfsContext {
   readonly checksums: ChecksumPolicy;
   readonly report: Report;
   /** Blocks with inodes in them. */
-  readonly inodeBlocks: LastView;
+  readonly inodeBlocks: RecordTable;
   /** Blocks whose self-description was checked. */
   readonly described: CheckMemo;
   /** Leaf and node blocks of directories whose entries are in order. */
@@ -96,7 +96,11 @@ export function checkSelf(ctx: XfsContext, data: Uint8Array, at: number, self: S
   checkPart(ctx, viewOf(data), 0, data.length, at, self, owner);
 }
 
-/** As `checkSelf`, of the `size` bytes from byte `base` of a view: each inode of a walk is asked. */
+/**
+ * As `checkSelf`, of the `size` bytes from byte `base` of a view: each inode of a walk is asked.
+ *
+ * @param sum Their CRC-32C with the field as zeros, not yet inverted, where it is known.
+ */
 export function checkPart(
   ctx: XfsContext,
   view: DataView,
@@ -105,11 +109,14 @@ export function checkPart(
   at: number,
   self: SelfDescription,
   owner: number,
+  sum?: number,
 ): void {
   if (ctx.sb.version !== 5 || ctx.checksums === "ignore") return;
   const { structure } = self;
   if (self.blkno !== undefined && ctx.described.has(at, owner)) return;
-  if (!hasGoodCrc(view, base, size, self.crc)) {
+  const isSound =
+    sum === undefined ? hasGoodCrc(view, base, size, self.crc) : view.getInt32(base + self.crc, true) === ~sum;
+  if (!isSound) {
     const message = "the checksum does not match";
     const place = { format: "xfs", structure, offset: at };
     if (ctx.checksums === "require") throw new ImageError("bad-checksum", message, place);

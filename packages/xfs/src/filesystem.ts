@@ -4,7 +4,7 @@ import {
   formatUuid,
   ImageError,
   isImageError,
-  LastView,
+  RecordTable,
   readUpTo,
   throwIfAborted,
 } from "@guestprobe/block";
@@ -31,7 +31,7 @@ export async function openXfs(device: BlockDevice, options: OpenOptions = {}): P
     sb,
     checksums,
     report,
-    inodeBlocks: new LastView(device),
+    inodeBlocks: new RecordTable(device),
     described: new CheckMemo(),
     ordered: new CheckMemo(),
   });

@@ -1,4 +1,4 @@
-import { ImageError, isImageError, throwIfAborted } from "@guestprobe/block";
+import { crc32cOfRecords, ImageError, isImageError, throwIfAborted } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import {
   clampRead,
@@ -48,10 +48,19 @@ export async function loadInode(ctx: XfsContext, ino: number, signal: AbortSigna
 
 const DINODE: SelfDescription = { structure: "xfs_dinode", crc: 100, uuid: 160, owner: 152 };
 
-/** The inode at byte `base` of `view`, which lies at byte `at` of the device. */
-function openInode(ctx: XfsContext, ino: number, at: number, view: DataView, base: number): Inode {
+const GAPS = [{ at: DINODE.crc, size: 4 }];
+
+/** The CRC-32C of each inode in a block of them, not yet inverted. */
+function sumInodes(view: DataView, inodeSize: number): Int32Array {
+  const sums = new Int32Array(view.byteLength / inodeSize).fill(-1);
+  crc32cOfRecords(new Uint8Array(view.buffer, view.byteOffset, view.byteLength), inodeSize, GAPS, sums);
+  return sums;
+}
+
+/** The inode at byte `base` of `view`, which lies at byte `at` of the device; `sum` as `checkPart` takes it. */
+function openInode(ctx: XfsContext, ino: number, at: number, view: DataView, base: number, sum?: number): Inode {
   const core = decodeDinode(ctx.sb, view, base, at, ino);
-  checkPart(ctx, view, base, ctx.sb.inodeSize, at, DINODE, ino);
+  checkPart(ctx, view, base, ctx.sb.inodeSize, at, DINODE, ino, sum);
   return new XfsInode(ctx, core);
 }
 
@@ -111,12 +120,14 @@ class XfsInode implements Inode {
   childNow({ ino }: Dirent): Inode | undefined {
     const at = inodeToByte(this.#ctx.sb, ino);
     if (at === undefined) return undefined;
+    const { blockSize, inodeSize, version } = this.#ctx.sb;
     // Inodes have a power of two of bytes, at most a block's: none lies in two blocks.
-    const base = at % this.#ctx.sb.blockSize;
-    const view = this.#ctx.inodeBlocks.peek(at - base, this.#ctx.sb.blockSize);
-    if (view === undefined) return undefined;
+    const base = at % blockSize;
+    const block = this.#ctx.inodeBlocks.peek(at - base, blockSize);
+    if (block === undefined) return undefined;
+    if (version === 5 && this.#ctx.checksums !== "ignore") block.sums ??= sumInodes(block.view, inodeSize);
     try {
-      return openInode(this.#ctx, ino, at, view, base);
+      return openInode(this.#ctx, ino, at, block.view, base, block.sums?.[base / inodeSize]);
     } catch (error) {
       throw this.#throughName(ino, error);
     }

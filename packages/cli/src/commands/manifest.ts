@@ -56,6 +56,7 @@ async function listBelow(
   const { out } = context;
   const { device } = volume;
   const progress = new Progress(out);
+  const prefix = `{"schema":"${SCHEMA}","device":${JSON.stringify(device)},`;
   let code: ExitCode = EXIT.yes;
   try {
     for await (const batch of walkBatches(start, path, context.watch.walk)) {
@@ -74,7 +75,7 @@ async function listBelow(
           out.log.report(findingFromError(parts.error, { device, path: at }));
         }
         if (exitCodeOf(parts.error) === EXIT.cannotTell) code = EXIT.cannotTell;
-        out.line(lineOf(device, parts));
+        out.line(lineOf(device, prefix, parts));
         progress.step();
         if (out.isFull) await out.pace();
       }
@@ -85,11 +86,11 @@ async function listBelow(
   return code;
 }
 
-/** One file as its line; of the usual kind without an object in between, which takes three times as long. */
-function lineOf(device: string, parts: EntryParts): string {
+/** One file as its line, which starts with `prefix`; of the usual kind without an object in between, which takes three times as long. */
+function lineOf(device: string, prefix: string, parts: EntryParts): string {
   const entry = entryText(parts);
   if (entry === undefined) return JSON.stringify({ schema: SCHEMA, device, ...toEntry(parts) });
-  return `{"schema":"${SCHEMA}","device":${JSON.stringify(device)},${entry.slice(1)}`;
+  return prefix + entry.slice(1);
 }
 
 /** Whether more is shown of a file than its inode has. */
