@@ -40,10 +40,28 @@ export function inProcess(warmups, work) {
 /** A contender that takes longer than this, in milliseconds, is run once. */
 const SLOW = 15_000;
 
+/** A number from 0 up to `below`, the same for the same two on each machine. */
+function drawn(round, below) {
+  let mixed = Math.imul(round, 0x9e37_79b1) ^ Math.imul(below, 0x85eb_ca6b);
+  for (let n = 0; n < 2; n += 1) mixed = Math.imul(mixed ^ (mixed >>> 16), 0x045d_9f3b);
+  return Math.floor((((mixed ^ (mixed >>> 16)) >>> 0) / 2 ** 32) * below);
+}
+
+/** The same in another order, which is that of `round`. */
+function shuffled(items, round) {
+  const mixed = [...items];
+  for (let left = mixed.length; left > 1; left -= 1) {
+    const other = drawn(round, left);
+    [mixed[left - 1], mixed[other]] = [mixed[other], mixed[left - 1]];
+  }
+  return mixed;
+}
+
 /**
- * Times every contender in turn, `runs` times over, so that what else the machine does meets all alike. The first round
- * warms caches and does not count, but for one that is slow; contenders of `inProcess` have more of them, and what the first
- * one of those took is told too. A contender that fails is left out, with its reason.
+ * Times every contender in turn, `runs` times over, so that what else the machine does meets all alike, each round in
+ * another order: who comes after a process finds the processor's caches full of something else. The first round warms
+ * caches and does not count, but for one that is slow; contenders of `inProcess` have more of them, and what the first one
+ * of those took is told too. A contender that fails is left out, with its reason.
  *
  * @param contenders Name to a function that answers milliseconds.
  */
@@ -53,7 +71,7 @@ export async function inTurn(contenders, runs) {
   const slow = new Set();
   const first = new Map();
   for (let round = -1; round < runs; round += 1) {
-    for (const [name, run] of Object.entries(contenders)) {
+    for (const [name, run] of shuffled(Object.entries(contenders), round + 2)) {
       if (failed.has(name) || slow.has(name)) continue;
       try {
         const ms = await run();

@@ -196,13 +196,24 @@ export async function* filePieces(inode: Inode, options: ReadStreamOptions = {})
   // Asked even when there is nothing to yield: an empty directory is to be refused as a full one is.
   if (start >= end) await inode.read(start, 0, signal);
   const ahead = options.reuse === true && end - start > PIECE ? AHEAD : 0;
-  const spare = ahead > 0 ? allocate((ahead + 1) * PIECE) : undefined;
+  const spare = ahead > 0 ? takeRing() : undefined;
   const place = (at: number, length: number): Uint8Array | undefined => {
     const slot = (((at - start) / PIECE) % (ahead + 1)) * PIECE;
     return spare?.subarray(slot, slot + length);
   };
   const next = pieceReader(inode, start, end, ahead, place, signal);
   for (let piece = await next(); piece !== undefined; piece = await next()) yield piece.bytes;
+  // Not after an error or where the caller stopped: something may still be read into it then.
+  if (spare !== undefined) keptRing = new WeakRef(spare);
+}
+
+/** What the last file was read through: new memory is cleared by the system page by page, a tenth of what a file takes. */
+let keptRing: WeakRef<Uint8Array> | undefined;
+
+function takeRing(): Uint8Array {
+  const ring = keptRing?.deref();
+  keptRing = undefined;
+  return ring ?? allocate((AHEAD + 1) * PIECE);
 }
 
 /** The content as a web stream, which `Readable.fromWeb`, `Response` and `pipeTo` take. */
