@@ -2,10 +2,10 @@
 import { linkSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cachedDevice, FindingLog, toHex } from "@guestprobe/block";
+import { type BlockDevice, cachedDevice, FindingLog, ImageError, toHex } from "@guestprobe/block";
 import { openFile } from "@guestprobe/block/node";
 import { squashfs } from "@guestprobe/squashfs";
-import { type Entry, type FileSystem, resolve, walkAll } from "@guestprobe/vfs";
+import { type Entry, type Extent, type FileSystem, type Inode, resolve, walkAll } from "@guestprobe/vfs";
 import { conformanceCases, readEntry } from "@guestprobe/vfs/conformance";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { expectAsBlkidHasIt } from "../lib/blkid.js";
@@ -233,5 +233,53 @@ test("a large file through the command: on threads, and under --sandbox, where n
     const bounded = await guestprobe(["cat", "--limit-decoded", "5M", ...options, image, "/large"]);
     expect([bounded.code, bounded.err]).toEqual([4, "guestprobe: more than 5242880 bytes decoded\n"]);
     expect(bounded.stdout.equals(content.subarray(0, bounded.stdout.length))).toBe(true);
+  }
+});
+
+test("in a large file only the blocks that a bad sector or damage hits fail, each by its own place", async () => {
+  const source = join(folder, "runs");
+  mkdirSync(source);
+  // Every block compresses, and no two alike: they lie one behind the other, and are read together.
+  const content = Buffer.from(Array.from({ length: 200_000 }, (_, n) => `line ${n}, ${n * n}\n`).join(""));
+  writeFileSync(join(source, "large"), content);
+  const image = join(folder, "runs.squashfs");
+  makeSquashfs(source, image, ["-comp", "gzip", "-b", "131072"]);
+  await using file = await openFile(image);
+  const large = async (device: BlockDevice): Promise<Inode> => {
+    const found = await resolve(await squashfs.open(cachedDevice(device)), "/large");
+    return found!.inode;
+  };
+  const at = async (device: BlockDevice, offset: number, length: number): Promise<Uint8Array> =>
+    (await large(device)).read(offset, length, undefined, new Uint8Array(length));
+  const extents: Extent[] = [];
+  for await (const batch of (await large(file)).extents()) extents.push(...batch);
+  const hit = extents[9]!;
+  expect(hit).toMatchObject({ kind: "encoded", length: 131_072 });
+  const bad = hit.physical! + 100;
+  const isHit = (offset: number, length: number): boolean => offset <= bad && bad < offset + length;
+  const faulty: BlockDevice = {
+    size: file.size,
+    async read(offset, length) {
+      if (isHit(offset, length)) throw new ImageError("io", "bad sector", { offset: bad });
+      return file.read(offset, length);
+    },
+  };
+  const damaged: BlockDevice = {
+    size: file.size,
+    async read(offset, length) {
+      const data = (await file.read(offset, length)).slice();
+      if (isHit(offset, length)) data[bad - offset]! ^= 0xff;
+      return data;
+    },
+  };
+  // Eight blocks at a time, so that they are read together; the tenth is the one that is hit.
+  const span = 8 * 131_072;
+  expect(Buffer.from(await at(file, span, span)).equals(content.subarray(span, 2 * span))).toBe(true);
+  await expect(at(faulty, span, span)).rejects.toMatchObject({ code: "io", offset: bad });
+  await expect(at(damaged, span, span)).rejects.toMatchObject({ code: "corrupt", offset: hit.physical });
+  for (const device of [faulty, damaged]) {
+    expect(Buffer.from(await at(device, 0, span)).equals(content.subarray(0, span))).toBe(true);
+    const after = 10 * 131_072;
+    expect(Buffer.from(await at(device, after, span)).equals(content.subarray(after, after + span))).toBe(true);
   }
 });

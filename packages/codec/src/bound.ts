@@ -60,10 +60,29 @@ export function trimTo(out: Uint8Array, length: number): Uint8Array {
   return length === out.length ? out : out.slice(0, length);
 }
 
+interface NativeCopy {
+  from(buffer: ArrayBufferLike, offset: number, length: number): { fill(bytes: Uint8Array): unknown };
+}
+
+const native = (globalThis as { Buffer?: NativeCopy }).Buffer;
+
+/** Browsers have no such memory for pages that are not isolated. */
+const isShared = ({ buffer }: Uint8Array): boolean =>
+  typeof SharedArrayBuffer === "function" && buffer instanceof SharedArrayBuffer;
+
+/**
+ * Copies `bytes` to the start of `target`. Where either lies in memory that threads share, `set` goes word by word, so that
+ * none is seen half written, at a third of the speed of Node's `fill`, which is a plain copy.
+ */
+export function copyTo(target: Uint8Array, bytes: Uint8Array): void {
+  if (native === undefined || bytes.length === 0 || !(isShared(target) || isShared(bytes))) target.set(bytes);
+  else native.from(target.buffer, target.byteOffset, bytes.length).fill(bytes);
+}
+
 /** Takes an output that lies where the next one will: a copy, in the memory that the caller has to spare if it is enough. */
 export function handOver(out: Uint8Array, into: Uint8Array | undefined): Uint8Array {
   if (into === undefined || into.length < out.length) return out.slice();
-  into.set(out);
+  copyTo(into, out);
   return into.subarray(0, out.length);
 }
 

@@ -1,5 +1,5 @@
 import { alignUp, ImageError, throwIfAborted } from "@guestprobe/block";
-import { capacityOf, checkLength, corrupt, handOver, tooLong } from "./bound.js";
+import { capacityOf, checkLength, copyTo, corrupt, handOver, tooLong } from "./bound.js";
 import type { DecodeOptions, OutputBound } from "./types.js";
 import { OUTPUT_ALIGNMENT, reserveMemory, WasmDecoder } from "./wasm.js";
 import { WASM } from "./zstd-wasm.js";
@@ -171,7 +171,7 @@ function decodeFrames(
   const input: number = exports.INPUT.value;
   const start = alignUp(input + src.length + exports.OUTPUT_SLACK.value, OUTPUT_ALIGNMENT);
   reserveMemory(exports.memory, start + room + exports.OUTPUT_SLACK.value, FORMAT);
-  new Uint8Array(exports.memory.buffer).set(src, input);
+  copyTo(new Uint8Array(exports.memory.buffer, input), src);
   const stop = start + room;
   let op = start;
   for (const frame of frames) {

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { deflateSync } from "node:zlib";
 import { ImageError, isImageError } from "@guestprobe/block";
 import { expect, test } from "vitest";
@@ -123,4 +124,17 @@ test("small input is decoded on the calling thread, and a closed pool starts ane
   expect(await pool.decode("zlib", new Uint8Array(deflateSync("x")), { exact: 1 })).toEqual(Uint8Array.of(0x78));
   expectBytes(await pool.decode("zlib", block, { exact: plain.length }), plain);
   await pool.close();
+});
+
+test("a program that stands on the command line has threads too", () => {
+  const dist = new URL("../dist/node/index.js", import.meta.url).href;
+  const program = `
+    import { deflateSync } from "node:zlib";
+    import { workerDecompressor } from ${JSON.stringify(dist)};
+    const pool = workerDecompressor();
+    const out = await pool.decode("zlib", deflateSync(new Uint8Array(100_000).fill(7)), { exact: 100_000 });
+    console.log(out.length, out[99_999]);
+    await pool.close();`;
+  const args = ["--input-type=module", "-e", program];
+  expect(execFileSync(process.execPath, args, { encoding: "utf8" })).toBe("100000 7\n");
 });

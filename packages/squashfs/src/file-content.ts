@@ -5,7 +5,7 @@ import type { FilePart } from "./inode.js";
 import { squashfs_reg_inode } from "./layout.js";
 import { corrupt, failure } from "./place.js";
 import type { MetadataPosition } from "./superblock.js";
-import type { Volume } from "./volume.js";
+import type { PackedBlock, Volume } from "./volume.js";
 
 /** Bytes decoded at a time of one large read. */
 const WINDOW = 4 << 20;
@@ -74,6 +74,13 @@ export class FileContent {
       if (length > 0) put(this.#volume.device.read(start, length, signal, place), at);
       plain = { at: from, start: bytesUsed, length: 0 };
     };
+    const isBulk = this.#blockCount >= MANY_BLOCKS;
+    let packed: { blocks: PackedBlock[]; length: number } = { blocks: [], length: 0 };
+    const readPacked = (): void => {
+      const { blocks, length } = packed;
+      if (blocks.length > 0) pending.push(this.#volume.run(blocks, length, isBulk));
+      packed = { blocks: [], length: 0 };
+    };
     try {
       for (let n = Math.floor(from / blockSize); n < this.#blockCount && n * blockSize < to; ) {
         const chunk = await this.#list.chunk(n, signal);
@@ -92,9 +99,14 @@ export class FileContent {
           this.#volume.checkBlock(start, word);
           if (!isStoredAsIs(word)) {
             const exact = this.#lengthOf(n);
-            const isWhole = end - at === exact && to - from >= BYPASS;
-            const place = isWhole ? result.subarray(at - origin, end - origin) : undefined;
-            const block = this.#volume.block(start, word, { exact }, this.#blockCount >= MANY_BLOCKS, place);
+            if (end - at === exact && to - from >= BYPASS) {
+              const last = packed.blocks[packed.blocks.length - 1];
+              if (last !== undefined && start !== last.start + storedSize(last.word)) readPacked();
+              packed.blocks.push({ start, word, place: result.subarray(at - origin, end - origin) });
+              packed.length += storedSize(word);
+              continue;
+            }
+            const block = this.#volume.block(start, word, { exact }, isBulk);
             put(
               block.then((data) => data.subarray(skip, skip + end - at)),
               at,
@@ -113,6 +125,7 @@ export class FileContent {
         }
       }
       readPlain();
+      readPacked();
       if (to > own) {
         const at = Math.max(from, own);
         put(this.#tail(at - own, to - own, signal), at);

@@ -1,5 +1,6 @@
-import { type BlockDevice, ImageError, isImageError, type Report } from "@guestprobe/block";
+import { allocate, type BlockDevice, ImageError, isImageError, type Report } from "@guestprobe/block";
 import type { Decode, Decompressor, OutputBound } from "@guestprobe/codec";
+import { placeAt } from "@guestprobe/vfs";
 import { BlockCache } from "./block-cache.js";
 import { DATA_UNCOMPRESSED } from "./layout.js";
 import { Metadata } from "./metadata.js";
@@ -18,6 +19,19 @@ export interface VolumeParts {
   readonly report: Report | undefined;
 }
 
+/** A compressed block of a file, and memory of as many bytes as it decodes to. */
+export interface PackedBlock {
+  /** Bytes from the start of the device. */
+  readonly start: number;
+  /** Stored size and flag, as on the disk. */
+  readonly word: number;
+  readonly place: Uint8Array;
+}
+
+/** Memories for blocks as they are stored that are kept: as many as a reader has runs under way, of a piece of a file each. */
+const KEPT_INPUTS = 4;
+const KEPT_INPUT_MAX = 1 << 20;
+
 /** Padding and such after a stream is not looked at, as the kernel does not. */
 const TRAILING = { trailing: "ignore" } as const;
 
@@ -32,6 +46,8 @@ export class Volume {
   readonly #decode: Decode;
   readonly #decompressor: Decompressor | undefined;
   readonly #owners = new Map<number, number>();
+  /** Where runs of stored blocks are read to. New memory for each makes V8 look for what is unused every few runs. */
+  #inputs: Uint8Array[] = [];
   #xattrTables: Promise<XattrTables | undefined> | undefined;
 
   constructor({ device, sb, decode, decompressor, cacheBudget, report }: VolumeParts) {
@@ -83,13 +99,40 @@ export class Volume {
    *
    * @param start Bytes from the start of the device.
    * @param word Stored size and flag, as on the disk.
-   * @param into Memory of the bound's size to spare; the block is not kept then, unless it was before.
    * @throws ImageError `corrupt`, `past-end`, `io`, `unsupported`.
    */
-  block(start: number, word: number, bound: OutputBound, isBulk: boolean, into?: Uint8Array): Promise<Uint8Array> {
+  block(start: number, word: number, bound: OutputBound, isBulk: boolean): Promise<Uint8Array> {
     const key = `${start}:${word}:${"exact" in bound ? bound.exact : "max"}`;
-    if (into !== undefined && !this.#blocks.has(key)) return this.#load(start, word, bound, isBulk, into);
     return this.#blocks.get(key, () => this.#load(start, word, bound, isBulk));
+  }
+
+  /**
+   * Decodes compressed blocks that are stored one behind the other, each to its place, by one read and past the cache.
+   *
+   * @param length Bytes that they take on the device, all together.
+   * @throws ImageError as `block`, for the first block that fails.
+   */
+  async run(blocks: readonly PackedBlock[], length: number, isBulk: boolean): Promise<void> {
+    const { start: first } = blocks[0]!;
+    const fitting = this.#inputs.findIndex((input) => input.length >= length);
+    const input = fitting < 0 ? allocate(length) : this.#inputs.splice(fitting, 1)[0]!;
+    // Where the run cannot be read, each block is tried by itself, and the error is that of the block.
+    const stored = await this.device.read(first, length, undefined, input.subarray(0, length)).catch(() => undefined);
+    const done = await Promise.allSettled(
+      blocks.map(async ({ start, word, place }) => {
+        const bound = { exact: place.length };
+        const from = start - first;
+        const data = stored?.subarray(from, from + (word % DATA_UNCOMPRESSED));
+        const block = await (data === undefined
+          ? this.#load(start, word, bound, isBulk, place)
+          : this.#unpack(data, start, bound, isBulk, place));
+        placeAt(place, 0, block);
+      }),
+    );
+    // Not after a failed read, which may still be writing to it.
+    const isKept = input.length <= KEPT_INPUT_MAX && this.#inputs.length < KEPT_INPUTS;
+    if (stored !== undefined && isKept) this.#inputs.push(input);
+    for (const outcome of done) if (outcome.status === "rejected") throw outcome.reason;
   }
 
   /** Checks that a block lies on the volume and is no longer than one can be. Throws `corrupt`. */
@@ -112,7 +155,17 @@ export class Volume {
     into?: Uint8Array,
   ): Promise<Uint8Array> {
     const stored = await this.device.read(start, word % DATA_UNCOMPRESSED);
-    if ((word & DATA_UNCOMPRESSED) !== 0) return stored;
+    return (word & DATA_UNCOMPRESSED) === 0 ? this.#unpack(stored, start, bound, isBulk, into) : stored;
+  }
+
+  /** Decodes what is stored at byte `start`. */
+  async #unpack(
+    stored: Uint8Array,
+    start: number,
+    bound: OutputBound,
+    isBulk: boolean,
+    into: Uint8Array | undefined,
+  ): Promise<Uint8Array> {
     const { codec } = this.sb.compressor;
     try {
       if (isBulk && this.#decompressor !== undefined) {

@@ -1,5 +1,5 @@
 import { allocate, ImageError } from "@guestprobe/block";
-import { meterOutput } from "../bound.js";
+import { copyTo, meterOutput } from "../bound.js";
 import type { CodecName } from "../registry.js";
 import type { DecodeOptions, OutputBound } from "../types.js";
 import type { Job, Outcome } from "./messages.js";
@@ -35,10 +35,13 @@ export function sizeOf({ src, bound }: Waiting): number {
   return aligned(src.length) + aligned(roomFor(bound));
 }
 
-/** Memory of batches, used again: to take new memory for each block would cost as much as decoding it. */
+/**
+ * Memory of batches, used again: to take new memory for each block would cost as much as decoding it. Threads share it:
+ * memory that is handed over counts as new on each side, and V8 collects garbage for it after every few batches.
+ */
 export class BatchMemory {
   readonly #most: number;
-  #spares: ArrayBuffer[] = [];
+  #spares: SharedArrayBuffer[] = [];
 
   /** @param most How many memories without use are kept. */
   constructor(most: number) {
@@ -46,17 +49,17 @@ export class BatchMemory {
   }
 
   /** At least `size` bytes, whatever they hold. Throws `limit` when there is not that much. */
-  take(size: number): ArrayBuffer {
+  take(size: number): SharedArrayBuffer {
     const fitting = this.#spares.findIndex((spare) => spare.byteLength >= size);
     if (fitting >= 0) return this.#spares.splice(fitting, 1)[0]!;
     try {
-      return new ArrayBuffer(SMALLEST * 2 ** Math.max(0, Math.ceil(Math.log2(size / SMALLEST))));
+      return new SharedArrayBuffer(SMALLEST * 2 ** Math.max(0, Math.ceil(Math.log2(size / SMALLEST))));
     } catch (cause) {
       throw new ImageError("limit", `no memory for ${size} bytes of blocks to decode`, { cause });
     }
   }
 
-  give(memory: ArrayBuffer): void {
+  give(memory: SharedArrayBuffer): void {
     if (memory.byteLength <= LARGEST_KEPT && this.#spares.length < this.#most) this.#spares.push(memory);
   }
 
@@ -67,24 +70,24 @@ export class BatchMemory {
 
 /** Blocks that go to a thread together, laid out in one memory: their inputs are copied, for the callers keep them. */
 export class Batch {
-  readonly memory: ArrayBuffer;
+  readonly memory: SharedArrayBuffer;
   readonly jobs: readonly Job[];
   readonly #waiting: readonly Waiting[];
 
-  constructor(memory: ArrayBuffer, waiting: readonly Waiting[]) {
+  constructor(memory: SharedArrayBuffer, waiting: readonly Waiting[]) {
     let at = 0;
     this.memory = memory;
     this.#waiting = waiting;
     this.jobs = waiting.map(({ codec, src, bound, options: { trailing, enough } }) => {
       const [from, to, room] = [at, at + aligned(src.length), roomFor(bound)];
-      new Uint8Array(memory, from, src.length).set(src);
+      copyTo(new Uint8Array(memory, from, src.length), src);
       at = to + aligned(room);
       return { codec, from, length: src.length, to, room, bound, options: { trailing, enough } };
     });
   }
 
-  /** Hands each block what came of it; `memory`, as it came back, is free afterwards. */
-  settle(outcomes: readonly Outcome[], memory: ArrayBuffer): void {
+  /** Hands each block what came of it; `memory` is free afterwards. */
+  settle(outcomes: readonly Outcome[]): void {
     for (const [n, { options, resolve, reject }] of this.#waiting.entries()) {
       const outcome = outcomes[n]!;
       // Who gave up waiting may use the memory that was to spare for something else by now.
@@ -94,7 +97,7 @@ export class Batch {
         continue;
       }
       try {
-        const out = typeof outcome === "number" ? this.#take(memory, n, outcome, options.into) : outcome;
+        const out = typeof outcome === "number" ? this.#take(n, outcome, options.into) : outcome;
         meterOutput(out.length);
         resolve(out);
       } catch (error) {
@@ -107,9 +110,9 @@ export class Batch {
     for (const { reject } of this.#waiting) reject(error);
   }
 
-  #take(memory: ArrayBuffer, n: number, length: number, into: Uint8Array | undefined): Uint8Array {
+  #take(n: number, length: number, into: Uint8Array | undefined): Uint8Array {
     const out = into !== undefined && into.length >= length ? into.subarray(0, length) : allocate(length);
-    out.set(new Uint8Array(memory, this.jobs[n]!.to, length));
+    copyTo(out, new Uint8Array(this.memory, this.jobs[n]!.to, length));
     return out;
   }
 }

@@ -25,6 +25,9 @@ interface Thread {
   readonly pending: Map<number, Batch>;
 }
 
+/** Node's options for a thread: of a program that stands on the command line, the kind of that text is not for its file. */
+const inherited = (): string[] => process.execArgv.filter((word) => !word.startsWith("--input-type="));
+
 /** Most bytes of one batch, input and output: what comes first should not wait for much else. */
 const BATCH_MAX = 1 << 20;
 
@@ -40,15 +43,15 @@ export function workerDecompressor(options: WorkerDecompressorOptions = {}): Wor
   let nextId = 0;
 
   const start = (): Thread => {
-    const worker = new Worker(new URL("./worker.js", import.meta.url));
+    const worker = new Worker(new URL("./worker.js", import.meta.url), { execArgv: inherited() });
     const thread: Thread = { worker, pending: new Map() };
     worker.unref();
-    worker.on("message", ({ id, memory, outcomes }: Reply) => {
+    worker.on("message", ({ id, outcomes }: Reply) => {
       const batch = thread.pending.get(id)!;
       thread.pending.delete(id);
       if (thread.pending.size === 0) worker.unref();
-      batch.settle(outcomes, memory);
-      spares.give(memory);
+      batch.settle(outcomes);
+      spares.give(batch.memory);
     });
     const fail = (cause: unknown): void => {
       threads.splice(threads.indexOf(thread), 1);
@@ -82,7 +85,7 @@ export function workerDecompressor(options: WorkerDecompressorOptions = {}): Wor
       const { worker, pending } = choose();
       pending.set(id, batch);
       worker.ref();
-      worker.postMessage({ id, memory: batch.memory, jobs: batch.jobs } satisfies Request, [batch.memory]);
+      worker.postMessage({ id, memory: batch.memory, jobs: batch.jobs } satisfies Request);
     } catch (error) {
       for (const { reject } of waiting) reject(error);
     }

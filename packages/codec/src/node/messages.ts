@@ -17,11 +17,11 @@ export interface Job {
 
 /**
  * Blocks for a worker thread: one message for many, since the way there and back costs as much as decoding one. Their
- * memory goes there and comes back: it is handed over, not copied.
+ * memory is shared, and whoever the message is with has it to itself.
  */
 export interface Request {
   readonly id: number;
-  readonly memory: ArrayBuffer;
+  readonly memory: SharedArrayBuffer;
   readonly jobs: readonly Job[];
 }
 
@@ -42,6 +42,5 @@ export type Outcome =
 /** The answer to the request of that number: one outcome for each block, in order. */
 export interface Reply {
   readonly id: number;
-  readonly memory: ArrayBuffer;
   readonly outcomes: readonly Outcome[];
 }

@@ -1,5 +1,6 @@
 import { parentPort } from "node:worker_threads";
 import { ImageError, isImageError } from "@guestprobe/block";
+import { copyTo } from "../bound.js";
 import { type CodecName, loadDecoder } from "../registry.js";
 import type { Decode } from "../types.js";
 import type { Job, Outcome, Reply, Request } from "./messages.js";
@@ -7,7 +8,10 @@ import type { Job, Outcome, Reply, Request } from "./messages.js";
 /** Those that were loaded, so that a block waits for nothing. */
 const decoders = new Map<CodecName, Decode>();
 
-async function run(memory: ArrayBuffer, { codec, from, length, to, room, bound, options }: Job): Promise<Outcome> {
+async function run(
+  memory: SharedArrayBuffer,
+  { codec, from, length, to, room, bound, options }: Job,
+): Promise<Outcome> {
   try {
     let decode = decoders.get(codec);
     if (decode === undefined) {
@@ -18,7 +22,7 @@ async function run(memory: ArrayBuffer, { codec, from, length, to, room, bound, 
     const out = decode(new Uint8Array(memory, from, length), bound, { ...options, into });
     // Only memory of its own can be handed over: a small result may lie in a pool that others share.
     if (out.length > room) return out.slice();
-    if (out.buffer !== memory) into.set(out);
+    if (out.buffer !== memory) copyTo(into, out);
     return out.length;
   } catch (cause) {
     const error = isImageError(cause) ? cause : new ImageError("limit", `decoder failed: ${String(cause)}`);
@@ -31,5 +35,5 @@ parentPort?.on("message", async ({ id, memory, jobs }: Request) => {
   const outcomes: Outcome[] = [];
   for (const job of jobs) outcomes.push(await run(memory, job));
   const own = outcomes.flatMap((outcome) => (outcome instanceof Uint8Array ? [outcome.buffer] : []));
-  parentPort?.postMessage({ id, memory, outcomes } satisfies Reply, [memory, ...own]);
+  parentPort?.postMessage({ id, outcomes } satisfies Reply, own);
 });
