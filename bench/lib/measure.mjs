@@ -1,5 +1,6 @@
 /** Running programs in turn, and what came of it. */
-import { spawn } from "node:child_process";
+import { fork, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
 
 /** Median, least and most of some numbers. */
 export function summary(values) {
@@ -29,12 +30,27 @@ export async function timeWork(work) {
   return performance.now() - start;
 }
 
+const WARM_PROCESS = fileURLToPath(new URL("warm-process.mjs", import.meta.url));
+
 /**
- * A contender that works in this process, which is to be warm: V8 runs code in its interpreter first, and what a program
- * gains by its better code shows after `warmups` calls, none of which counts. The same for ours and for peers.
+ * A contender that is a function of warm-process.mjs, in a process that is warm: V8 runs code in its interpreter first, and
+ * what a program gains by its better code shows after `warmups` calls, none of which counts. The same for ours and for
+ * peers. `stop` ends the process.
  */
-export function inProcess(warmups, work) {
-  return Object.assign(() => timeWork(work), { warmups });
+export function inProcess(warmups, name, ...words) {
+  let child;
+  const run = async () => {
+    child ??= fork(WARM_PROCESS);
+    const { ms, error } = await new Promise((resolve, reject) => {
+      child.once("message", resolve);
+      child.once("exit", (code) => reject(new Error(`${name} ended with ${code}`)));
+      child.send({ name, words });
+    });
+    child.removeAllListeners("exit");
+    if (error !== undefined) throw new Error(error);
+    return ms;
+  };
+  return Object.assign(run, { warmups, stop: () => child?.kill() });
 }
 
 /** A contender that takes longer than this, in milliseconds, is run once. */
@@ -84,6 +100,7 @@ export async function inTurn(contenders, runs) {
       }
     }
   }
+  for (const { stop } of Object.values(contenders)) stop?.();
   return Object.keys(contenders).map((name) =>
     failed.has(name) ? { name, cannot: failed.get(name) } : { name, ...summary(times.get(name)), ...first.get(name) },
   );

@@ -38,7 +38,7 @@ export function taskText(task) {
     "| --- | --- | --- | --- |",
     ...rows,
     "",
-    ...(firsts.length > 0 ? [`The first call in this process, before warming up, ms: ${firsts.join(", ")}.`, ""] : []),
+    ...(firsts.length > 0 ? [`The first call in a process, before it is warm, ms: ${firsts.join(", ")}.`, ""] : []),
     ...(counts.length > 0 ? [`Read from the image: ${counts.join(", ")}.`, ""] : []),
     ...judge(task).map(targetText),
     "",

@@ -1,7 +1,6 @@
 /** What is measured: each task with our way, those of the peers, and the ratios that are wanted. */
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { listByExt2fs, readByExt2fs } from "./ext2fs.mjs";
 import { MOUNTED, SQUASHED, withMount } from "./images.mjs";
 import { inProcess, timeCommand } from "./measure.mjs";
 import { list, probe, read, readHost } from "./ours.mjs";
@@ -56,7 +55,7 @@ function probeTask(images, { guestfish }) {
     title: "eight boot paths of a disk with ext4, XFS and btrfs",
     contenders: {
       "guestprobe, process": guestprobe("search", image),
-      "guestprobe, warm": inProcess(WARM_PROBES, () => probe(image)),
+      "guestprobe, warm": inProcess(WARM_PROBES, "probe", image),
       "node -e 0": command(process.execPath, "-e", "0"),
       ...peers({
         "grub-fstest, one path": ["grub-fstest", command("grub-fstest", image, "ls", "(loop0,msdos1)/boot/grub/")],
@@ -85,9 +84,9 @@ function listTask(images, kind, mount) {
     name: `list-${kind}`,
     title: `${kind}: 70,000 entries with stat`,
     contenders: {
-      "guestprobe, warm": inProcess(WARM_ROUNDS, () => list(image)),
+      "guestprobe, warm": inProcess(WARM_ROUNDS, "list", image),
       "guestprobe find, process": guestprobe("find", "-0", image, "/"),
-      ...(kind === "ext4" ? { "npm ext2fs": inProcess(WARM_ROUNDS, () => listByExt2fs(image)) } : {}),
+      ...(kind === "ext4" ? { "npm ext2fs": inProcess(WARM_ROUNDS, "listByExt2fs", image) } : {}),
       ...peers({
         "find, kernel mount": isMounted
           ? ["find", command("find", mount, "-printf", "%s %m %p\\n")]
@@ -116,12 +115,10 @@ async function readTask(images, kind, mount) {
     name: `read-${kind}`,
     title: `${kind}: one file of 256 MiB`,
     contenders: {
-      "guestprobe, warm": inProcess(WARM_ROUNDS, () => read(image, "/large")),
-      ...(mount === undefined
-        ? {}
-        : { "Node, kernel mount": inProcess(WARM_ROUNDS, () => readHost(`${mount}/large`)) }),
+      "guestprobe, warm": inProcess(WARM_ROUNDS, "read", image, "/large"),
+      ...(mount === undefined ? {} : { "Node, kernel mount": inProcess(WARM_ROUNDS, "readHost", `${mount}/large`) }),
       "guestprobe cat, process": guestprobe("cat", image, "/large"),
-      ...(kind === "ext4" ? { "npm ext2fs": inProcess(WARM_ROUNDS, () => readByExt2fs(image, "/large")) } : {}),
+      ...(kind === "ext4" ? { "npm ext2fs": inProcess(WARM_ROUNDS, "readByExt2fs", image, "/large") } : {}),
       ...peers({
         "7z e": ["7z", shell('7z e -so "$1" large', image)],
         ...(kind.startsWith("squashfs")
