@@ -30,7 +30,7 @@ export function taskText(task) {
   );
   const counts = Object.entries(task.counts ?? {}).map(([name, value]) => `${value.toLocaleString("en")} ${name}`);
   const warmed = task.results.filter(({ warmups }) => warmups !== undefined);
-  const firsts = warmed.map(({ name, first, warmups }) => `${name} ${ms(first)} (of ${warmups})`);
+  const firsts = warmed.map(({ name, first }) => `${name} ${ms(first)}`);
   return [
     `### ${task.title}`,
     "",
@@ -38,7 +38,9 @@ export function taskText(task) {
     "| --- | --- | --- | --- |",
     ...rows,
     "",
-    ...(firsts.length > 0 ? [`The first call in a process, before it is warm, ms: ${firsts.join(", ")}.`, ""] : []),
+    ...(firsts.length > 0
+      ? [`The first call, before its process was warm, took, in ms: ${firsts.join(", ")}.`, ""]
+      : []),
     ...(counts.length > 0 ? [`Read from the image: ${counts.join(", ")}.`, ""] : []),
     ...judge(task).map(targetText),
     "",
