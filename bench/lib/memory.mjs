@@ -19,6 +19,8 @@ export async function memory(images) {
     ["manifest, sparse 1 TiB", ["manifest", images.grown(1024, 1_000)], LIMIT],
     ["find, 70,000 entries", ["find", "-0", images.volume("ext4"), "/"], LIMIT],
     ["ls -lR, 70,000 entries", ["ls", "-lR", images.volume("ext4"), "/"], LIMIT],
+    ["ls -lR, the same on XFS", ["ls", "-lR", images.volume("xfs"), "/"], LIMIT],
+    ["ls -lR, the same on btrfs", ["ls", "-lR", images.volume("btrfs"), "/"], LIMIT],
     ["manifest, 20,000 files", ["manifest", images.volume("ext4"), "/small"], LIMIT],
     ["cat, 256 MiB", ["cat", images.volume("ext4"), "/large"], LIMIT],
     ["cat, 256 MiB of btrfs zstd", ["cat", images.volume("btrfs-zstd"), "/large"], LIMIT_THREADED],

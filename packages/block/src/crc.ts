@@ -133,7 +133,7 @@ function makeCrc32c(): Crc32c {
     updateRecords(data, size, gaps, registers) {
       const count = registers.length;
       if (size % 8 !== 0 || count > kept.length || count * size > room) return false;
-      memory.set(data, start);
+      memory.set(data.subarray(0, count * size), start);
       for (const gap of gaps) {
         for (let record = start + gap.at, end = start + count * size; record < end; record += size) {
           for (let n = 0; n < gap.size; n += 1) memory[record + n] = 0;

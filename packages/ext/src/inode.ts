@@ -247,8 +247,8 @@ const hasHighSum = (sb: Superblock, extraSize: number): boolean =>
   sb.inodeSize > EXT4_GOOD_OLD_INODE_SIZE && EXT4_GOOD_OLD_INODE_SIZE + extraSize >= HIGH.offset + HIGH.size;
 
 /**
- * The checksums of the inodes of one block of a table, the first of which has the number `first`: all that is as long as its
- * size says has the upper half of the checksum. Signed.
+ * The checksums of the inodes of one block of a table, the first of which has the number `first`, each as if it had the
+ * upper half of the checksum wherever there is room for it. Signed.
  */
 export function sumInodes(sb: Superblock, first: number, view: DataView): Int32Array {
   const { inodeSize } = sb;

@@ -86,7 +86,10 @@ async function listBelow(
   return code;
 }
 
-/** One file as its line, which starts with `prefix`; of the usual kind without an object in between, which takes three times as long. */
+/**
+ * One file as its line, which starts with `prefix`; of the usual kind without an object in between, which takes three times
+ * as long.
+ */
 function lineOf(device: string, prefix: string, parts: EntryParts): string {
   const entry = entryText(parts);
   if (entry === undefined) return JSON.stringify({ schema: SCHEMA, device, ...toEntry(parts) });
