@@ -4,7 +4,6 @@ import { isOnHost } from "./arguments.js";
 import { makeContext } from "./context.js";
 import { EXIT, type ExitCode, exitCodeOf, UsageError } from "./exit.js";
 import { escapeGuestText } from "./output/escape.js";
-import { errorJson, findingJson } from "./output/output.js";
 import { standardError } from "./output/standard.js";
 import { buildProgram, type Invocation, putVerbFirst } from "./program.js";
 
@@ -60,9 +59,7 @@ async function runVerb({ verb, words, options }: Invocation, cache: string | und
     const error = context.watch.over ?? caught;
     // What was answered until then is kept, and the findings may say why it ended.
     const { out } = context;
-    if (out.options.json && verb.jsonLines !== true) {
-      out.json({ schema: "guestprobe/error/1", error: errorJson(error), findings: out.log.findings.map(findingJson) });
-    }
+    if (out.options.json && verb.jsonLines !== true) out.jsonError(error);
     const code = await context.finish(exitCodeOf(error));
     complain(error);
     return code;

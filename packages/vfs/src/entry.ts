@@ -49,10 +49,13 @@ export interface EntryParts {
 
 /** The JSON of one file. `target` and `sha256` are read by the caller, who decides what they may cost. */
 export function toEntry(parts: EntryParts): Entry {
-  const { inode, target, error } = parts;
+  const { inode, error } = parts;
+  const path = decodeTextStrict(parts.path);
+  const target = parts.target === undefined ? null : decodeTextStrict(parts.target);
   const stat = inode?.stat;
-  return {
-    ...textPair("path", parts.path),
+  // One literal, which V8 makes in one go: with keys spread into it, it takes ten times as long.
+  const entry: Entry = {
+    path: path ?? "",
     type: stat?.type ?? null,
     mode: stat === undefined ? null : octal(stat.mode),
     uid: stat?.uid ?? null,
@@ -64,9 +67,18 @@ export function toEntry(parts: EntryParts): Entry {
     atimeNs: stat?.atimeNs.toString() ?? null,
     ctimeNs: stat?.ctimeNs.toString() ?? null,
     crtimeNs: stat?.crtimeNs?.toString() ?? null,
-    ...(target === undefined ? { target: null } : textPair("target", target)),
+    target: target ?? null,
     rdev: stat?.rdev ?? null,
     sha256: parts.sha256 ?? null,
+  };
+  if (path !== undefined && target !== undefined && error === undefined) return entry;
+  const { path: _path, target: _target, rdev, sha256, ...rest } = entry;
+  return {
+    ...textPair("path", parts.path),
+    ...rest,
+    ...(parts.target === undefined ? { target: null } : textPair("target", parts.target)),
+    rdev,
+    sha256,
     ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
   };
 }

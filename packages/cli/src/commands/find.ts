@@ -5,7 +5,6 @@ import { EXIT, UsageError } from "../exit.js";
 import { globMatcher } from "../glob.js";
 import { parseSize } from "../limits.js";
 import { escapeGuestText } from "../output/escape.js";
-import { findingJson } from "../output/output.js";
 import { Progress } from "../output/progress.js";
 import type { Options, Run } from "../verbs.js";
 import { readTargetOrTell } from "./listing.js";
@@ -31,11 +30,12 @@ export const find: Run = async (context, words, options) => {
   const place = await guest.place(path, { followLast: false });
   const { device } = place.volume;
   const progress = new Progress(out);
-  const entries: (Entry & { device: string })[] = [];
+  const document = out.options.json ? out.beginDocument("guestprobe/find/1") : undefined;
+  document?.beginList("entries");
   let found = 0;
-  const addJson = async ({ path: at, inode, error }: WalkEntry): Promise<void> => {
+  const jsonOf = async ({ path: at, inode, error }: WalkEntry): Promise<Entry & { device: string }> => {
     const link = await readTargetOrTell(context, device, at, inode);
-    entries.push({ device, ...toEntry({ path: at, inode, target: link.target, error: error ?? link.error }) });
+    return { device, ...toEntry({ path: at, inode, target: link.target, error: error ?? link.error }) };
   };
   try {
     const enter = (entry: WalkEntry): boolean => entry.depth < maxDepth;
@@ -50,7 +50,7 @@ export const find: Run = async (context, words, options) => {
         }
         if (!wanted(entry)) continue;
         found += 1;
-        if (out.options.json) await addJson(entry);
+        if (document !== undefined) document.value(await jsonOf(entry));
         else if (options.print0 === true) out.ended(entry.path);
         else out.line(escapeGuestText(entry.path));
         if (out.isFull) await out.pace();
@@ -59,7 +59,7 @@ export const find: Run = async (context, words, options) => {
   } finally {
     progress.end();
   }
-  if (out.options.json) out.json({ schema: "guestprobe/find/1", entries, findings: out.log.findings.map(findingJson) });
+  out.endDocument();
   return found > 0 ? EXIT.yes : EXIT.no;
 };
 

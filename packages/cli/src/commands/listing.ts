@@ -1,7 +1,8 @@
-import { compareBytes, findingFromError, ImageError } from "@guestprobe/block";
-import { childPath, type Inode, plainStat, type Stat } from "@guestprobe/vfs";
+import { findingFromError, ImageError } from "@guestprobe/block";
+import { childPath, type Inode, type Stat } from "@guestprobe/vfs";
 import type { Context } from "../context.js";
 import { imageErrorOnly } from "../output/output.js";
+import { StatRows } from "./stat-rows.js";
 
 /** A name of a directory, with what stat says of it or why that cannot be read. */
 export interface ListedFile {
@@ -12,17 +13,87 @@ export interface ListedFile {
   readonly error: ImageError | undefined;
 }
 
+/** Files of a directory, held in columns: as objects, those of a large one would take ten times as much memory. */
+export class Listing implements Iterable<ListedFile> {
+  #names = new Uint8Array(1024);
+  /** Where each name ends. */
+  readonly #ends: number[] = [];
+  readonly #stats = new StatRows();
+  readonly #inodes = new Map<number, Inode>();
+  /** Of which there is no stat; the error where that is why. */
+  readonly #errors = new Map<number, ImageError | undefined>();
+  #order: Uint32Array | undefined;
+
+  get length(): number {
+    return this.#ends.length;
+  }
+
+  add(name: Uint8Array, inode: Inode | undefined, error: ImageError | undefined): void {
+    const index = this.#ends.length;
+    const start = this.#start(index);
+    const end = start + name.length;
+    if (end > this.#names.length) {
+      const more = new Uint8Array(2 * end);
+      more.set(this.#names);
+      this.#names = more;
+    }
+    this.#names.set(name, start);
+    this.#ends.push(end);
+    if (inode === undefined) {
+      this.#errors.set(index, error);
+      return;
+    }
+    const { stat } = inode;
+    this.#stats.set(index, stat);
+    if (stat.type === "dir" || stat.type === "symlink") this.#inodes.set(index, inode);
+  }
+
+  /** Byte order of the names, from now on. */
+  sort(): void {
+    this.#order = Uint32Array.from(this.#ends.keys()).sort((a, b) => this.#compare(a, b));
+  }
+
+  *[Symbol.iterator](): Generator<ListedFile, void, undefined> {
+    for (let n = 0; n < this.#ends.length; n += 1) {
+      const index = this.#order?.[n] ?? n;
+      const isKnown = !this.#errors.has(index);
+      yield {
+        name: this.#names.subarray(this.#start(index), this.#ends[index]),
+        stat: isKnown ? this.#stats.get(index) : undefined,
+        inode: this.#inodes.get(index),
+        error: this.#errors.get(index),
+      };
+    }
+  }
+
+  #start(index: number): number {
+    return index === 0 ? 0 : this.#ends[index - 1]!;
+  }
+
+  #compare(a: number, b: number): number {
+    const names = this.#names;
+    const from = this.#start(a);
+    const shift = this.#start(b) - from;
+    const lengthA = this.#ends[a]! - from;
+    const lengthB = this.#ends[b]! - from - shift;
+    const end = from + Math.min(lengthA, lengthB);
+    for (let at = from; at < end; at += 1) if (names[at] !== names[at + shift]) return names[at]! - names[at + shift]!;
+    return lengthA - lengthB;
+  }
+}
+
 /**
- * The names of a directory in byte order, each with its inode. What cannot be read becomes a finding, and the rest is
- * listed all the same.
+ * The names of a directory in byte order, each with its inode; those that begin with a dot where `all` is set. What cannot
+ * be read becomes a finding, and the rest is listed all the same.
  */
 export async function listDirectory(
   context: Context,
   device: string,
   path: Uint8Array,
   directory: Inode,
-): Promise<readonly ListedFile[]> {
-  const files: ListedFile[] = [];
+  all: boolean,
+): Promise<Listing> {
+  const files = new Listing();
   const tell = (error: ImageError, where: Uint8Array): void =>
     context.out.log.report(findingFromError(error, { device, path: where }));
   try {
@@ -37,7 +108,7 @@ export async function listDirectory(
           error = imageErrorOnly(cause);
           tell(error, childPath(path, dirent.name));
         }
-        files.push(listed(dirent.name, inode, error));
+        if (all || dirent.name[0] !== DOT) files.add(dirent.name, inode, error);
       }
     }
   } catch (cause) {
@@ -45,23 +116,14 @@ export async function listDirectory(
     if (context.watch.ended(error)) throw error;
     tell(error, path);
   }
-  return files.sort((a, b) => compareBytes(a.name, b.name));
-}
-
-/** One file of a listing. */
-export function listed(name: Uint8Array, inode: Inode | undefined, error: ImageError | undefined): ListedFile {
-  const type = inode?.stat.type;
-  return {
-    name,
-    stat: inode && plainStat(inode.stat),
-    inode: type === "dir" || type === "symlink" ? inode : undefined,
-    error,
-  };
+  files.sort();
+  return files;
 }
 
 /** Longest path below which a listing goes, in bytes, as a walk does: a deep tree of long names would fill a disk. */
 const MAX_PATH = 16_384;
 
+const DOT = 0x2e;
 const SLASH = 0x2f;
 const componentsOf = (path: Uint8Array): number => path.reduce((count, byte) => count + (byte === SLASH ? 1 : 0), 0);
 

@@ -5,11 +5,10 @@ import type { Context } from "../context.js";
 import { EXIT } from "../exit.js";
 import type { Place } from "../guest.js";
 import { escapeGuestText } from "../output/escape.js";
-import { findingJson } from "../output/output.js";
 import { modeText, shortTimeText, sizeText } from "../output/stat-text.js";
 import { type Column, columnWidths, tableLine } from "../output/table.js";
 import type { Run } from "../verbs.js";
-import { Entered, type ListedFile, listDirectory, listed, readTargetOrTell } from "./listing.js";
+import { Entered, type ListedFile, Listing, listDirectory, readTargetOrTell } from "./listing.js";
 
 /** What stands before the name. */
 const LONG: readonly Column[] = [
@@ -21,10 +20,8 @@ const LONG: readonly Column[] = [
   { title: "modified (UTC)" },
 ];
 
-interface Listing {
-  readonly path: Uint8Array;
-  readonly files: readonly ListedFile[];
-}
+/** Prints the files of one directory, its path above them where `header` is set. */
+type Show = (directory: Uint8Array, files: Listing, header: boolean) => Promise<void>;
 
 export const ls: Run = async (context, words, options) => {
   const { images, path } = imagesThenPath(words);
@@ -32,10 +29,14 @@ export const ls: Run = async (context, words, options) => {
   const place = await guest.place(path);
   const { out } = context;
   const { device } = place.volume;
-  const entries: (Entry & { device: string })[] = [];
-  const show = async ({ path: directory, files }: Listing, header: boolean): Promise<void> => {
-    if (out.options.json) {
-      for (const file of files) entries.push({ device, ...(await jsonOf(context, device, directory, file)) });
+  const document = out.options.json ? out.beginDocument("guestprobe/ls/1") : undefined;
+  document?.beginList("entries");
+  const show: Show = async (directory, files, header) => {
+    if (document !== undefined) {
+      for (const file of files) {
+        document.value({ device, ...(await jsonOf(context, device, directory, file)) });
+        if (out.isFull) await out.pace();
+      }
       return;
     }
     if (header) out.line(`${escapeGuestText(directory)}:`);
@@ -47,41 +48,34 @@ export const ls: Run = async (context, words, options) => {
   if (place.inode.stat.type !== "dir") {
     const name = place.path.subarray(place.path.lastIndexOf(0x2f) + 1);
     const parent = place.path.subarray(0, Math.max(1, place.path.length - name.length - 1));
-    await show({ path: parent, files: [listed(name, place.inode, undefined)] }, false);
+    const itself = new Listing();
+    itself.add(name, place.inode, undefined);
+    await show(parent, itself, false);
   } else {
     await listAll(context, place, options.all === true, options.recursive === true, show);
   }
-  if (out.options.json) {
-    out.json({ schema: "guestprobe/ls/1", entries, findings: out.log.findings.map(findingJson) });
-  }
+  out.endDocument();
   return EXIT.yes;
 };
 
-async function listAll(
-  context: Context,
-  place: Place,
-  all: boolean,
-  recursive: boolean,
-  show: (listing: Listing, header: boolean) => Promise<void>,
-): Promise<void> {
+async function listAll(context: Context, place: Place, all: boolean, recursive: boolean, show: Show): Promise<void> {
   const pending: { path: Uint8Array; inode: Inode }[] = [{ path: place.path, inode: place.inode }];
   const entered = new Entered();
   entered.enter(context, place.volume.device, place.path, place.inode);
   let first = true;
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const { path, inode } = next;
-    const files = (await listDirectory(context, place.volume.device, path, inode)).filter(
-      (file) => all || file.name[0] !== 0x2e,
-    );
+    const files = await listDirectory(context, place.volume.device, path, inode, all);
     if (recursive && !first && !context.out.options.json) context.out.line();
-    await show({ path, files }, recursive);
+    await show(path, files, recursive);
     first = false;
     if (!recursive) return;
-    const below = files.flatMap(({ name, inode: child }) => {
-      if (child?.stat.type !== "dir") return [];
+    const below: typeof pending = [];
+    for (const { name, inode: child } of files) {
+      if (child?.stat.type !== "dir") continue;
       const at = childPath(path, name);
-      return entered.enter(context, place.volume.device, at, child) ? [{ path: at, inode: child }] : [];
-    });
+      if (entered.enter(context, place.volume.device, at, child)) below.push({ path: at, inode: child });
+    }
     pending.push(...below.reverse());
   }
 }
@@ -96,12 +90,7 @@ async function jsonOf(context: Context, device: string, directory: Uint8Array, f
  * A listing with what stat says. Rows are made twice, first for their widths alone: those of a large directory would
  * take more memory than its inodes.
  */
-async function showLong(
-  context: Context,
-  device: string,
-  directory: Uint8Array,
-  files: readonly ListedFile[],
-): Promise<void> {
+async function showLong(context: Context, device: string, directory: Uint8Array, files: Listing): Promise<void> {
   const { out } = context;
   const widths = columnWidths(LONG, rowsOf(files));
   for (const { name, stat, inode, error } of files) {
@@ -115,7 +104,7 @@ async function showLong(
   }
 }
 
-function* rowsOf(files: readonly ListedFile[]): Generator<readonly string[]> {
+function* rowsOf(files: Listing): Generator<readonly string[]> {
   for (const { stat } of files) yield statCells(stat);
 }
 

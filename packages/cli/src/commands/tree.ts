@@ -3,21 +3,11 @@ import { childPath, type Inode, textPair } from "@guestprobe/vfs";
 import { imagesThenPath } from "../arguments.js";
 import { EXIT, UsageError } from "../exit.js";
 import { escapeGuestText } from "../output/escape.js";
-import { findingJson } from "../output/output.js";
 import type { Run } from "../verbs.js";
 import { Entered, type ListedFile, listDirectory, readTargetOrTell } from "./listing.js";
 
-interface TreeNode {
-  readonly name: string;
-  readonly nameHex?: string;
-  readonly type: string | null;
-  readonly target: string | null;
-  readonly targetHex?: string;
-  readonly children: TreeNode[] | null;
-}
-
 const DEFAULT_DEPTH = 256;
-/** The document of --json nests as deep as the tree, and its writer is recursive. */
+/** The document of --json nests as deep as the tree, and those who read it may be recursive, as this is. */
 const MOST_DEPTH = 1000;
 
 export const tree: Run = async (context, words, options) => {
@@ -33,54 +23,65 @@ export const tree: Run = async (context, words, options) => {
   let others = 0;
   const entered = new Entered();
 
-  const visit = async (directory: Inode, at: Uint8Array, prefix: string, depth: number): Promise<TreeNode[] | null> => {
-    if (depth > maxDepth) {
-      if (options.maxDepth === undefined) {
-        const error = new ImageError("limit", `directories below depth ${maxDepth} are not entered (-L)`);
-        out.log.report(findingFromError(error, { device, path: at }));
-      }
-      return null;
+  const document = out.options.json ? out.beginDocument("guestprobe/tree/1") : undefined;
+  /** The object of a file, whose `children` follow. */
+  const beginNode = (name: Uint8Array, type: string | null, target: Uint8Array | undefined, key?: string): void => {
+    document?.beginObject(key);
+    document?.members({
+      ...textPair("name", name),
+      type,
+      ...(target === undefined ? { target: null } : textPair("target", target)),
+    });
+  };
+  /** Whether the files of a directory are listed; told where not, and why. */
+  const isEntered = (directory: Inode, at: Uint8Array, depth: number): boolean => {
+    if (depth <= maxDepth) return entered.enter(context, device, at, directory);
+    if (options.maxDepth === undefined) {
+      const error = new ImageError("limit", `directories below depth ${maxDepth} are not entered (-L)`);
+      out.log.report(findingFromError(error, { device, path: at }));
     }
-    if (!entered.enter(context, device, at, directory)) return null;
-    const all = await listDirectory(context, device, at, directory);
-    const files = options.all === true ? all : all.filter((file) => file.name[0] !== 0x2e);
-    const nodes: TreeNode[] = [];
-    for (const [index, file] of files.entries()) {
-      const last = index === files.length - 1;
+    return false;
+  };
+  const visit = async (directory: Inode | undefined, at: Uint8Array, prefix: string, depth: number): Promise<void> => {
+    if (directory === undefined || !isEntered(directory, at, depth)) {
+      document?.value(null, "children");
+      return;
+    }
+    document?.beginList("children");
+    const open = document?.depth ?? 0;
+    const files = await listDirectory(context, device, at, directory, options.all === true);
+    let left = files.length;
+    for (const file of files) {
+      left -= 1;
+      const last = left === 0;
       const isDirectory = file.inode?.stat.type === "dir";
       if (isDirectory) directories += 1;
       else others += 1;
-      const { target } = await readTargetOrTell(context, device, childPath(at, file.name), file.inode);
-      if (!out.options.json) {
-        out.line(`${prefix}${last ? "└── " : "├── "}${label(file, target)}`);
-        await out.pace();
-      }
-      const children =
-        file.inode !== undefined && isDirectory
-          ? await visit(file.inode, childPath(at, file.name), `${prefix}${last ? "    " : "│   "}`, depth + 1)
-          : null;
-      if (!out.options.json) continue;
-      nodes.push({
-        ...textPair("name", file.name),
-        type: file.stat?.type ?? null,
-        ...(target === undefined ? { target: null } : textPair("target", target)),
-        children,
-      });
+      const below = childPath(at, file.name);
+      const { target } = await readTargetOrTell(context, device, below, file.inode);
+      if (document === undefined) out.line(`${prefix}${last ? "└── " : "├── "}${label(file, target)}`);
+      else beginNode(file.name, file.stat?.type ?? null, target);
+      if (out.isFull) await out.pace();
+      await visit(isDirectory ? file.inode : undefined, below, `${prefix}${last ? "    " : "│   "}`, depth + 1);
+      document?.endTo(open);
     }
-    return nodes;
+    document?.endTo(open - 1);
   };
 
-  if (!out.options.json) out.line(escapeGuestText(place.path));
-  const children = place.inode.stat.type === "dir" ? await visit(place.inode, place.path, "", 1) : null;
-  if (out.options.json) {
-    const root = { ...textPair("name", place.path), type: place.inode.stat.type, target: null, children };
-    out.json({ schema: "guestprobe/tree/1", device, tree: root, findings: out.log.findings.map(findingJson) });
-  } else {
+  const { type } = place.inode.stat;
+  if (document === undefined) out.line(escapeGuestText(place.path));
+  else {
+    document.value(device, "device");
+    beginNode(place.path, type, undefined, "tree");
+  }
+  await visit(type === "dir" ? place.inode : undefined, place.path, "", 1);
+  if (document === undefined) {
     out.line();
     out.line(
       `${directories} ${directories === 1 ? "directory" : "directories"}, ${others} ${others === 1 ? "file" : "files"}`,
     );
   }
+  out.endDocument();
   return EXIT.yes;
 };
 

@@ -1,6 +1,7 @@
 import { type Finding, FindingLog, ImageError, isImageError } from "@guestprobe/block";
 import { textPair } from "@guestprobe/vfs";
 import { escapeGuestText } from "./escape.js";
+import { JsonDocument } from "./json-document.js";
 import { standardError, standardOutput } from "./standard.js";
 import { STYLES } from "./styles.js";
 
@@ -27,6 +28,8 @@ export class Output {
   #pendingBytes = 0;
   /** Lines that are not bytes yet: many are encoded at once. */
   #text = "";
+  /** The document that is being written. */
+  #document: JsonDocument | undefined;
 
   constructor(options: OutputOptions) {
     this.options = options;
@@ -47,6 +50,11 @@ export class Output {
   /** A line of the answer. Text from the guest must have been escaped. */
   line(text = ""): void {
     this.#text += `${text}\n`;
+  }
+
+  /** A piece of the answer, as `line` takes it. */
+  text(text: string): void {
+    this.#text += text;
   }
 
   lines(texts: readonly string[]): void {
@@ -78,6 +86,33 @@ export class Output {
   /** The one document of `--json`. */
   json(document: Record<string, unknown>): void {
     this.line(JSON.stringify(document, undefined, 2));
+  }
+
+  /** The same for an answer that may be long: its members follow, and `endDocument` is the last of them. */
+  beginDocument(schema: string): JsonDocument {
+    this.#document = new JsonDocument(this);
+    this.#document.beginObject();
+    this.#document.value(schema, "schema");
+    return this.#document;
+  }
+
+  /** Ends the document that was begun: with the findings, and with the error that ended the work. */
+  endDocument(error?: ImageError): void {
+    const document = this.#document;
+    if (document === undefined) return;
+    this.#document = undefined;
+    document.endTo(1);
+    document.members({ findings: this.log.findings.map(findingJson), error: error && errorJson(error) });
+    document.endTo(0);
+  }
+
+  /** What `--json` prints where an error ended the work. What was told before it is kept. */
+  jsonError(error: ImageError): void {
+    if (this.#document !== undefined) this.endDocument(error);
+    else {
+      const findings = this.log.findings.map(findingJson);
+      this.json({ schema: "guestprobe/error/1", error: errorJson(error), findings });
+    }
   }
 
   /** Whether enough is pending to wait for its reader. */

@@ -312,6 +312,22 @@ describe("exit codes", () => {
     expect(out.trim().split("\n").length).toBeGreaterThan(3);
     expect(err).toContain("more than 5 entries");
   });
+  test.each([["ls", "-R"], ["find"], ["tree"]])(
+    "a limit in the middle of %s --json: the same, in one whole document",
+    async (...verb) => {
+      const words = [...verb, "--json", sample, "(hd0,2)/"];
+      const whole = checkDocument((await guestprobe(words)).out);
+      const { code, out, err } = await guestprobe(["--limit-entries", "5", ...words]);
+      expect(code).toBe(4);
+      expect(err).toContain("more than 5 entries");
+      const cut = checkDocument(out);
+      expect(cut).toMatchObject({ schema: whole.schema, error: { code: "limit" }, findings: [] });
+      const namesOf = (document: object): string[] => JSON.stringify(document).match(/"(?:path|name)":"[^"]+"/g) ?? [];
+      expect(namesOf(cut).length).toBeGreaterThan(1);
+      expect(namesOf(cut).length).toBeLessThan(namesOf(whole).length);
+      expect(namesOf(whole)).toEqual(expect.arrayContaining(namesOf(cut)));
+    },
+  );
 });
 
 test("what is read is counted under -v", async () => {
