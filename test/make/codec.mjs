@@ -118,6 +118,17 @@ const xz = CASES.map(([name, ...options], n) => {
   return { name, ...decoded("xz", execFileSync("xz", [...options, ...lzma2, "-c"], { input: data })) };
 });
 mkdirSync(target, { recursive: true });
+/** Lines that differ little, which pack twelve to one and more: their bits are decoded in another way. */
+const log = Buffer.from(
+  Array.from({ length: 1500 }, (_, n) => `${n * 7} host${n % 5}: state=${(n * n) % 11 < 9 ? "idle" : "BUSY"}\n`).join(
+    "",
+  ),
+);
+for (const lzma2 of ["--lzma2", "--lzma2=lc=0,lp=3,pb=0"]) {
+  const stream = execFileSync("xz", ["--check=crc32", lzma2, "-c"], { input: log });
+  xz.push({ name: `lines that differ little, ${lzma2}`, ...decoded("xz", stream) });
+}
+
 writeFileSync(`${target}xz.json`, `${JSON.stringify(xz, null, 1)}\n`);
 writeFileSync(`${target}lzop.json`, `${JSON.stringify(lzop, null, 1)}\n`);
 writeFileSync(`${target}bzip2-randomised.json`, `${JSON.stringify(decoded("bzip2", randomised()), null, 1)}\n`);

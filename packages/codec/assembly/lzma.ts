@@ -6,7 +6,8 @@
  * Each bit is decoded where it is needed, on local variables: a function could not hand back the three words of the
  * range coder, and in globals they cost half the speed. In the loops over trees there is no branch on the bit, which
  * no processor could predict: `zero` is all ones for a 0 and none for a 1. The probabilities of a node's two children lie
- * side by side, and are loaded before it is known which one is next.
+ * side by side, and are loaded before it is known which one is next. Only where data is repetitive, and a bit nearly
+ * always what its probability says, are there branches: the processor then goes on before it knows.
  */
 
 /** Addresses of the probabilities, 16 bits each; those of the literals follow the rest. */
@@ -109,9 +110,9 @@ export function startRange(at: u32): void {
 
 /**
  * Decodes symbols until the output reaches `soft`. A match may go on to `hard`, no further; the input may be read to
- * `end`, no further, for which there must be slack after it.
+ * `end`, no further, for which there must be slack after it. `isRepetitive` says how, not what: bits are branched on.
  */
-export function run(soft: u32, hard: u32, end: u32, allowMarker: bool): i32 {
+export function run(soft: u32, hard: u32, end: u32, allowMarker: bool, isRepetitive: bool): i32 {
   let r = range;
   let c = code;
   let p = ip;
@@ -158,24 +159,46 @@ export function run(soft: u32, hard: u32, end: u32, allowMarker: bool): i32 {
       const base = LITERAL + 0x600 * (((position & literalMask) << literalShift) + (previous >>> (8 - literalShift)));
       let symbol: u32 = 1;
       if (s < 7) {
-        prob = load<u16>(base + 2);
-        do {
-          at = base + (symbol << 1);
-          pair = load<u32>(base + (symbol << 2));
-          bound = (r >>> 11) * prob;
-          zero = 0 - <u32>(c < bound);
-          r -= bound;
-          r += zero & (bound - r);
-          c -= bound & ~zero;
-          // Towards 2048 or 0 by a 32nd; 31 makes the second round as a subtraction of the shifted would.
-          store<u16>(at, prob + (<i32>((zero & 2017) + 31 - prob) >> 5));
-          prob = (pair >>> (16 & ~zero)) & 0xffff;
-          symbol = (symbol << 1) + 1 + zero;
-          if (r < TOP) {
-            r <<= 8;
-            c = (c << 8) | load<u8>(p++);
-          }
-        } while (symbol < 0x100);
+        if (isRepetitive) {
+          do {
+            at = base + (symbol << 1);
+            prob = load<u16>(at);
+            bound = (r >>> 11) * prob;
+            symbol <<= 1;
+            if (c < bound) {
+              r = bound;
+              store<u16>(at, prob + ((2048 - prob) >>> 5));
+            } else {
+              r -= bound;
+              c -= bound;
+              store<u16>(at, prob - (prob >>> 5));
+              symbol += 1;
+            }
+            if (r < TOP) {
+              r <<= 8;
+              c = (c << 8) | load<u8>(p++);
+            }
+          } while (symbol < 0x100);
+        } else {
+          prob = load<u16>(base + 2);
+          do {
+            at = base + (symbol << 1);
+            pair = load<u32>(base + (symbol << 2));
+            bound = (r >>> 11) * prob;
+            zero = 0 - <u32>(c < bound);
+            r -= bound;
+            r += zero & (bound - r);
+            c -= bound & ~zero;
+            // Towards 2048 or 0 by a 32nd; 31 makes the second round as a subtraction of the shifted would.
+            store<u16>(at, prob + (<i32>((zero & 2017) + 31 - prob) >> 5));
+            prob = (pair >>> (16 & ~zero)) & 0xffff;
+            symbol = (symbol << 1) + 1 + zero;
+            if (r < TOP) {
+              r <<= 8;
+              c = (c << 8) | load<u8>(p++);
+            }
+          } while (symbol < 0x100);
+        }
         s = select<u32>(0, s - 3, s < 4);
       } else {
         if (d >= position) {
@@ -185,24 +208,49 @@ export function run(soft: u32, hard: u32, end: u32, allowMarker: bool): i32 {
         // After a match, the byte at the last distance steers the choice of coder until a bit differs.
         let matched: u32 = load<u8>(o - d - 1);
         let offset: u32 = 0x100;
-        do {
-          matched <<= 1;
-          const matchBit = matched & offset;
-          at = base + ((offset + matchBit + symbol) << 1);
-          prob = load<u16>(at);
-          bound = (r >>> 11) * prob;
-          zero = 0 - <u32>(c < bound);
-          r -= bound;
-          r += zero & (bound - r);
-          c -= bound & ~zero;
-          store<u16>(at, prob + (<i32>((zero & 2017) + 31 - prob) >> 5));
-          symbol = (symbol << 1) + 1 + zero;
-          offset &= matchBit ^ zero;
-          if (r < TOP) {
-            r <<= 8;
-            c = (c << 8) | load<u8>(p++);
-          }
-        } while (symbol < 0x100);
+        if (isRepetitive) {
+          do {
+            matched <<= 1;
+            const matchBit = matched & offset;
+            at = base + ((offset + matchBit + symbol) << 1);
+            prob = load<u16>(at);
+            bound = (r >>> 11) * prob;
+            symbol <<= 1;
+            if (c < bound) {
+              r = bound;
+              store<u16>(at, prob + ((2048 - prob) >>> 5));
+              offset &= ~matchBit;
+            } else {
+              r -= bound;
+              c -= bound;
+              store<u16>(at, prob - (prob >>> 5));
+              symbol += 1;
+              offset &= matchBit;
+            }
+            if (r < TOP) {
+              r <<= 8;
+              c = (c << 8) | load<u8>(p++);
+            }
+          } while (symbol < 0x100);
+        } else
+          do {
+            matched <<= 1;
+            const matchBit = matched & offset;
+            at = base + ((offset + matchBit + symbol) << 1);
+            prob = load<u16>(at);
+            bound = (r >>> 11) * prob;
+            zero = 0 - <u32>(c < bound);
+            r -= bound;
+            r += zero & (bound - r);
+            c -= bound & ~zero;
+            store<u16>(at, prob + (<i32>((zero & 2017) + 31 - prob) >> 5));
+            symbol = (symbol << 1) + 1 + zero;
+            offset &= matchBit ^ zero;
+            if (r < TOP) {
+              r <<= 8;
+              c = (c << 8) | load<u8>(p++);
+            }
+          } while (symbol < 0x100);
         s = select<u32>(s - 3, s - 6, s < 10);
       }
       store<u8>(o++, symbol);
@@ -367,23 +415,45 @@ export function run(soft: u32, hard: u32, end: u32, allowMarker: bool): i32 {
       c = (c << 8) | load<u8>(p++);
     }
     let node: u32 = 1;
-    prob = load<u16>(tree + 2);
-    do {
-      at = tree + (node << 1);
-      pair = load<u32>(tree + (node << 2));
-      bound = (r >>> 11) * prob;
-      zero = 0 - <u32>(c < bound);
-      r -= bound;
-      r += zero & (bound - r);
-      c -= bound & ~zero;
-      store<u16>(at, prob + (<i32>((zero & 2017) + 31 - prob) >> 5));
-      prob = (pair >>> (16 & ~zero)) & 0xffff;
-      node = (node << 1) + 1 + zero;
-      if (r < TOP) {
-        r <<= 8;
-        c = (c << 8) | load<u8>(p++);
-      }
-    } while (node < leaves);
+    if (isRepetitive) {
+      do {
+        at = tree + (node << 1);
+        prob = load<u16>(at);
+        bound = (r >>> 11) * prob;
+        node <<= 1;
+        if (c < bound) {
+          r = bound;
+          store<u16>(at, prob + ((2048 - prob) >>> 5));
+        } else {
+          r -= bound;
+          c -= bound;
+          store<u16>(at, prob - (prob >>> 5));
+          node += 1;
+        }
+        if (r < TOP) {
+          r <<= 8;
+          c = (c << 8) | load<u8>(p++);
+        }
+      } while (node < leaves);
+    } else {
+      prob = load<u16>(tree + 2);
+      do {
+        at = tree + (node << 1);
+        pair = load<u32>(tree + (node << 2));
+        bound = (r >>> 11) * prob;
+        zero = 0 - <u32>(c < bound);
+        r -= bound;
+        r += zero & (bound - r);
+        c -= bound & ~zero;
+        store<u16>(at, prob + (<i32>((zero & 2017) + 31 - prob) >> 5));
+        prob = (pair >>> (16 & ~zero)) & 0xffff;
+        node = (node << 1) + 1 + zero;
+        if (r < TOP) {
+          r <<= 8;
+          c = (c << 8) | load<u8>(p++);
+        }
+      } while (node < leaves);
+    }
     count += node - leaves;
 
     if (isMatch) {
