@@ -33,10 +33,25 @@ describe("crc32", () => {
   test("a large run, which Node sums, has the sum of its parts, which are summed here", () => {
     const run = pattern(100_000);
     let sum = 0;
-    for (let at = 0; at < run.length; at += 1000) sum = crc32(run.subarray(at, at + 1000), sum);
+    for (let at = 0; at < run.length; at += 400) sum = crc32(run.subarray(at, at + 400), sum);
     expect(crc32(run)).toBe(sum);
     // A signed seed, as `~` makes them, is the unsigned one.
     expect(crc32(run, ~7)).toBe(crc32(run, ~7 >>> 0));
+  });
+  test("is the same where there is no Node, and before and after there were enough pieces to ask it", async () => {
+    vi.resetModules();
+    vi.stubGlobal("process", undefined);
+    const elsewhere = await import("../src/crc.js");
+    const data = pattern(70_000);
+    const sums = [511, 512, 5000, 70_000].map((length) => elsewhere.crc32(data.subarray(0, length)));
+    vi.unstubAllGlobals();
+    expect(sums).toEqual([511, 512, 5000, 70_000].map((length) => zlibCrc32(data.subarray(0, length))));
+    vi.resetModules();
+    const here = await import("../src/crc.js");
+    for (let n = 0; n < 40; n += 1) {
+      const piece = data.subarray(n, n + 60_000);
+      expect(here.crc32(piece)).toBe(zlibCrc32(piece));
+    }
   });
   test("equals zlib's at every length and alignment", () => {
     fc.assert(
