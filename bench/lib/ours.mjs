@@ -38,21 +38,25 @@ export function probe(image) {
   });
 }
 
-/** Every entry of a volume with its path, mode and size, as `find -printf "%s %m %p"` takes them: how many there are. */
+/** Every entry of a volume with its path, mode and size, as `find -printf "%s %m %p"` writes them: how many there are. */
 export function list(image) {
   return withImage(image, async (device) => {
     const fs = await openFileSystem(device, FORMATS);
+    const written = new Uint8Array(1 << 16);
     let count = 0;
     let shown = 0;
+    let at = 0;
     for await (const batch of walkBatches(await fs.root(), Uint8Array.of(0x2f))) {
-      for (const { path, inode, error } of batch) {
-        if (error !== undefined) throw error;
-        const { size, mode } = inode.stat;
-        shown += path.length + size + mode;
+      for (const entry of batch) {
+        if (entry.error !== undefined) throw entry.error;
+        const { size, mode } = entry.inode.stat;
+        shown += size + mode;
+        if (at + entry.pathLength > written.length) at = 0;
+        at = entry.copyPath(written, at);
         count += 1;
       }
     }
-    if (!(shown > count)) throw new Error("sizes and paths are missing");
+    if (!(shown > count && at > 0)) throw new Error("sizes and paths are missing");
     return count;
   });
 }

@@ -1,32 +1,62 @@
 import type { BlockDevice } from "./device.js";
 import { viewOf } from "./struct.js";
 
-/** A block of a table, as it lies in memory. */
+/** A stretch of a table, as it lies in memory. */
 export interface RecordBlock {
+  /** Where it begins: bytes from the start of the device. */
+  readonly at: number;
   readonly view: DataView;
   /** The checksums of its records, once somebody has computed them: `crc32cOfRecords` takes them together. */
   sums: Int32Array | undefined;
 }
 
 /**
- * The blocks of a table of records, such as inodes. What is known of a block is kept for as long as the device holds it in
+ * Most bytes of a stretch, at multiples of which it begins: a page of `cachedDevice`. What is made once for each would cost
+ * more than the records themselves if it were made for blocks of four kilobytes.
+ */
+const STRETCH = 16 << 10;
+
+/**
+ * A table of records, such as inodes. What is known of a stretch of it is kept for as long as the device holds it in
  * memory: a directory names its inodes in any order, and a view and a sum for each takes longer than to decode it.
  */
 export class RecordTable {
   readonly #device: BlockDevice;
   /** By the memory that they lie in, which is the device's to give up, and where in it. */
   readonly #known = new WeakMap<ArrayBufferLike, Map<number, RecordBlock>>();
-  #at = -1;
+  readonly #unit: number;
+  readonly #stretch: number;
+  readonly #start: number;
+  readonly #end: number;
   #last: RecordBlock | undefined;
 
-  constructor(device: BlockDevice) {
+  /**
+   * @param unit Bytes of a block, a power of two; no record lies in two blocks.
+   * @param start Where the table begins: bytes from the start of the device.
+   * @param end Where it ends.
+   */
+  constructor(device: BlockDevice, unit: number, start = 0, end = device.size) {
     this.#device = device;
+    this.#unit = unit;
+    this.#stretch = Math.max(STRETCH, unit);
+    this.#start = start;
+    const known = Math.min(end, device.size) - start;
+    this.#end = start + known - (known % unit);
   }
 
-  /** The block of `length` bytes from byte `at`, always the same of a block; undefined if it is not in memory now. */
-  peek(at: number, length: number): RecordBlock | undefined {
-    if (this.#at === at) return this.#last;
-    const data = this.#device.peek?.(at, length);
+  /** A stretch of the table that holds the record at byte `at`; undefined if it is not in memory now. */
+  peek(at: number): RecordBlock | undefined {
+    const last = this.#last;
+    if (last !== undefined && last.at <= at && at < last.at + last.view.byteLength) return last;
+    const aligned = at - (at % this.#stretch);
+    let from = Math.max(this.#start, aligned);
+    const end = Math.min(this.#end, aligned + this.#stretch);
+    let data = at < end ? this.#device.peek?.(from, end - from) : undefined;
+    if (data === undefined) {
+      // Pages of another size, or those of a disk on which the volume begins between two of them.
+      from = at - ((at - this.#start) % this.#unit);
+      data = this.#device.peek?.(from, this.#unit);
+    }
     if (data === undefined) return undefined;
     let blocks = this.#known.get(data.buffer);
     if (blocks === undefined) {
@@ -34,11 +64,10 @@ export class RecordTable {
       this.#known.set(data.buffer, blocks);
     }
     let block = blocks.get(data.byteOffset);
-    if (block === undefined) {
-      block = { view: viewOf(data), sums: undefined };
+    if (block === undefined || block.view.byteLength !== data.length) {
+      block = { at: from, view: viewOf(data), sums: undefined };
       blocks.set(data.byteOffset, block);
     }
-    this.#at = at;
     this.#last = block;
     return block;
   }

@@ -18,31 +18,42 @@ import {
 import type { ItemBytes } from "./node.js";
 import { corrupt, decodeAt } from "./place.js";
 
-/** An inode item that was checked: what `stat` says, its times decoded when they are asked for. */
+/** An inode item that was checked: what `stat` says, most of it decoded when it is asked for. */
 export class InodeItem implements Stat {
   readonly type: FileType;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
   readonly size: number;
-  readonly nlink: number;
   readonly ino: number;
-  readonly rdev: DeviceNumber | undefined;
   readonly #view: DataView;
   readonly #base: number;
 
   /** What `decodeInodeItem` has checked: an item at byte `base` of `view`. */
   constructor(ino: number, type: FileType, size: number, view: DataView, base: number) {
     this.type = type;
-    this.mode = item.mode(view, base) & 0o7777;
-    this.uid = item.uid(view, base);
-    this.gid = item.gid(view, base);
     this.size = size;
-    this.nlink = item.nlink(view, base);
     this.ino = ino;
-    this.rdev = type === "char" || type === "block" ? deviceNumber(item.rdev(view, base)) : undefined;
     this.#view = view;
     this.#base = base;
+  }
+
+  get mode(): number {
+    return item.mode(this.#view, this.#base) & 0o7777;
+  }
+
+  get uid(): number {
+    return item.uid(this.#view, this.#base);
+  }
+
+  get gid(): number {
+    return item.gid(this.#view, this.#base);
+  }
+
+  get nlink(): number {
+    return item.nlink(this.#view, this.#base);
+  }
+
+  get rdev(): DeviceNumber | undefined {
+    if (this.type !== "char" && this.type !== "block") return undefined;
+    return deviceNumber(item.rdev(this.#view, this.#base));
   }
 
   get atimeNs(): bigint {

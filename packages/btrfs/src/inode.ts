@@ -1,7 +1,7 @@
 import { equalBytes, ImageError, throwIfAborted } from "@guestprobe/block";
 import { clampRead, type Dirent, type Extent, type Inode, type Stat, type Xattr } from "@guestprobe/vfs";
 import type { Context } from "./context.js";
-import { type DirItem, decodeDirItems, nameHash } from "./dir-item.js";
+import { decodeDirItems, type NamedDirent, nameHash, pushDirents } from "./dir-item.js";
 import { deviceExtents, type FileContent, fileExtents, readContent } from "./file-data.js";
 import { decodeInodeItem, type InodeItem } from "./inode-item.js";
 import { type Key, MAX_OFFSET, makeKey, objectidOf } from "./key.js";
@@ -44,20 +44,24 @@ export async function requireInode(
 }
 
 class BtrfsInode implements Inode {
-  readonly stat: Stat;
-  readonly subvolume: number;
   readonly offset: number | undefined;
   readonly #item: InodeItem;
   readonly #context: Context;
   readonly #subvolume: RootItem;
 
   constructor(context: Context, subvolume: RootItem, item: InodeItem, offset: number | undefined) {
-    this.stat = item;
-    this.subvolume = subvolume.id;
     this.offset = offset;
     this.#item = item;
     this.#context = context;
     this.#subvolume = subvolume;
+  }
+
+  get stat(): Stat {
+    return this.#item;
+  }
+
+  get subvolume(): number {
+    return this.#subvolume.id;
   }
 
   get flags(): readonly string[] {
@@ -71,11 +75,11 @@ class BtrfsInode implements Inode {
     const [from, to] = [makeKey(ino, DIR_INDEX_KEY), makeKey(ino, DIR_INDEX_KEY, MAX_OFFSET)];
     for await (const { leaf, first, end } of this.#context.trees.range(this.#subvolume.root, from, to, signal)) {
       throwIfAborted(signal);
-      const batch: Dirent[] = [];
+      const batch: NamedDirent[] = [];
       let failure: unknown;
       for (let slot = first; slot < end && failure === undefined; slot += 1) {
         try {
-          for (const entry of decodeDirItems(leafItem(leaf, slot), "name")) batch.push(direntOf(entry));
+          pushDirents(leafItem(leaf, slot), batch);
         } catch (error) {
           failure = error;
         }
@@ -97,18 +101,16 @@ class BtrfsInode implements Inode {
 
   async child(entry: Dirent, signal?: AbortSignal): Promise<Inode> {
     this.#requireDirectory();
-    return this.#follow(entry.ref as Key, entry.name, signal);
+    const location = (entry.ref as Key | undefined) ?? makeKey(entry.ino, INODE_ITEM_KEY);
+    return this.#follow(location, entry.name, signal);
   }
 
   childNow(entry: Dirent): Inode | undefined {
     this.#requireDirectory();
-    const { objectHi, objectLo, type } = entry.ref as Key;
-    if (type !== INODE_ITEM_KEY) return undefined;
-    const key: Key = { objectHi, objectLo, type: INODE_ITEM_KEY, offsetHi: 0, offsetLo: 0 };
-    const item = this.#context.trees.findNow(this.#subvolume.root, key);
+    if (entry.ref !== undefined) return undefined;
+    const item = this.#context.trees.findNow(this.#subvolume.root, makeKey(entry.ino, INODE_ITEM_KEY));
     if (item === undefined) return undefined;
-    const decoded = decodeInodeItem(item, objectidOf(key));
-    return new BtrfsInode(this.#context, this.#subvolume, decoded, item.offset);
+    return new BtrfsInode(this.#context, this.#subvolume, decodeInodeItem(item, entry.ino), item.offset);
   }
 
   /** The inode that a directory entry leads to: in this subvolume, or the root of another one. */
@@ -200,11 +202,3 @@ class BtrfsInode implements Inode {
     return new ImageError(code, reason, { format: "btrfs", offset: this.offset });
   }
 }
-
-function direntOf({ name, location, type }: DirItem): Dirent {
-  const isSubvolume = location.type === ROOT_ITEM_KEY;
-  return { name, ino: isSubvolume ? FIRST_INODE : objectidOf(location), type, ref: location };
-}
-
-/** Inode number of the root directory of every subvolume that was made by a kernel or mkfs. */
-const FIRST_INODE = 256;

@@ -17,23 +17,30 @@ export const MAX_OFFSET = 0xffff_ffff_ffff_ffffn;
 
 const TWO_32 = 0x1_0000_0000;
 
-const split = (value: number | bigint): [number, number] =>
-  typeof value === "bigint"
-    ? [Number(value >> 32n), Number(value & 0xffff_ffffn)]
-    : [Math.floor(value / TWO_32), value % TWO_32];
+const highWord = (value: number | bigint): number =>
+  typeof value === "bigint" ? Number(value >> 32n) : Math.floor(value / TWO_32);
+const lowWord = (value: number | bigint): number =>
+  typeof value === "bigint" ? Number(value & 0xffff_ffffn) : value % TWO_32;
 
 export function makeKey(objectid: number | bigint, type: number, offset: number | bigint = 0): Key {
-  const [objectHi, objectLo] = split(objectid);
-  const [offsetHi, offsetLo] = split(offset);
-  return { objectHi, objectLo, type, offsetHi, offsetLo };
+  return {
+    objectHi: highWord(objectid),
+    objectLo: lowWord(objectid),
+    type,
+    offsetHi: highWord(offset),
+    offsetLo: lowWord(offset),
+  };
 }
+
+/** Byte of a btrfs_disk_key at which its type stands. */
+export const KEY_TYPE = 8;
 
 /** The btrfs_disk_key at byte `at`. */
 export function readKey(view: DataView, at: number): Key {
   return {
     objectHi: view.getUint32(at + 4, true),
     objectLo: view.getUint32(at, true),
-    type: view.getUint8(at + 8),
+    type: view.getUint8(at + KEY_TYPE),
     offsetHi: view.getUint32(at + 13, true),
     offsetLo: view.getUint32(at + 9, true),
   };

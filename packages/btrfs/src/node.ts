@@ -74,7 +74,9 @@ export function childPointer(node: Node, slot: number): { readonly logical: numb
 /** The data of an item, as bytes of the view of its leaf. */
 export interface ItemBytes {
   readonly view: DataView;
-  /** Byte of the view at which it begins. */
+  /** The bytes of the view. */
+  readonly bytes: Uint8Array;
+  /** Byte of them at which it begins. */
   readonly start: number;
   /** Bytes. */
   readonly size: number;
@@ -109,6 +111,10 @@ class LeafItem implements Item {
 
   get view(): DataView {
     return this.#leaf.view;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#leaf.bytes;
   }
 
   get key(): Key {

@@ -1,5 +1,5 @@
 import { equalBytes } from "@guestprobe/block";
-import { isPossibleName } from "@guestprobe/vfs";
+import type { Dirent } from "@guestprobe/vfs";
 import { foldName } from "./casefold.js";
 import { hashName, type NameHash } from "./dir-hash.js";
 import type { RawDirent } from "./directory.js";
@@ -20,8 +20,8 @@ export interface NameQuery {
 
 /** What the names of one directory are, and how they are compared. */
 export interface NameRules {
-  /** The name as the kernel shows it; undefined for one that no path can hold. */
-  shown(entry: RawDirent): Uint8Array | undefined;
+  /** The entry with its name as the kernel shows it; undefined for one that no path can hold. */
+  shown(entry: RawDirent): Dirent | undefined;
   query(name: Uint8Array): NameQuery;
 }
 
@@ -38,7 +38,7 @@ export function signedVersion(sb: Superblock, version: number): number {
 export function nameRules(sb: Superblock, inode: DecodedInode, hashVersion: number): NameRules {
   if ((inode.flags & EXT4_ENCRYPT_FL) !== 0) return encryptedNames(sb, hashVersion);
   const folds = (inode.flags & EXT4_CASEFOLD_FL) !== 0 && (sb.incompat & INCOMPAT.casefold) !== 0;
-  const shown = (entry: RawDirent) => (isPossibleName(entry.name) ? entry.name : undefined);
+  const shown = (entry: RawDirent) => (entry.isPossible ? entry : undefined);
   return { shown, query: (name) => (folds ? foldedQuery(sb, name) : exactQuery(sb, name)) };
 }
 
@@ -47,7 +47,7 @@ const versionedHash = (sb: Superblock, name: Uint8Array, version: number): NameH
 
 function exactQuery(sb: Superblock, name: Uint8Array): NameQuery {
   return {
-    matches: (entry) => equalBytes(entry.name, name),
+    matches: (entry) => entry.hasName(name),
     hash: (version) => versionedHash(sb, name, version),
     trustsIndex: true,
   };
@@ -58,7 +58,7 @@ function foldedQuery(sb: Superblock, name: Uint8Array): NameQuery {
   if (folded === undefined) return exactQuery(sb, name);
   return {
     matches(entry) {
-      if (equalBytes(entry.name, name)) return true;
+      if (entry.hasName(name)) return true;
       const other = foldName(entry.name);
       return other !== undefined && equalBytes(other, folded);
     },
@@ -71,14 +71,18 @@ function foldedQuery(sb: Superblock, name: Uint8Array): NameQuery {
 /** Names that the kernel shows encoded while it has no key. Their hash is of the ciphertext, or stored beside it. */
 function encryptedNames(sb: Superblock, hashVersion: number): NameRules {
   const none = { hash: 0, minor: 0 };
-  const shown = (entry: RawDirent): Uint8Array | undefined => {
+  const nameOf = (entry: RawDirent): Uint8Array | undefined => {
     const [hash, minor] = entry.hash ?? [];
     const stored = hash === undefined || minor === undefined ? undefined : { hash, minor };
     return noKeyName(entry.name, stored ?? versionedHash(sb, entry.name, hashVersion) ?? none);
   };
+  const shown = (entry: RawDirent): Dirent | undefined => {
+    const name = nameOf(entry);
+    return name && { name, ino: entry.ino, type: entry.type, ref: entry.ref };
+  };
   const query = (name: Uint8Array): NameQuery => ({
     matches(entry) {
-      const other = shown(entry);
+      const other = nameOf(entry);
       return other !== undefined && equalBytes(other, name);
     },
     hash: () => undefined,

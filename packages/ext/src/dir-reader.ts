@@ -1,6 +1,6 @@
 import { finding, type ImageError } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import { type Dirent, isDots } from "@guestprobe/vfs";
+import type { Dirent } from "@guestprobe/vfs";
 import { type NameRules, nameRules } from "./dir-names.js";
 import { type DirContext, direntForm, linearBlocks, linearLookup } from "./dir-walk.js";
 import type { DirBlock, RawDirent } from "./directory.js";
@@ -43,10 +43,10 @@ export class DirReader {
       damage ??= error;
       const batch: Dirent[] = [];
       for (const entry of entries) {
-        if (isDots(entry.name)) continue;
-        const name = rules.shown(entry);
-        if (name === undefined) this.#reportName(entry);
-        else batch.push(name === entry.name ? entry : { ...entry, name });
+        if (entry.isDots) continue;
+        const shown = rules.shown(entry);
+        if (shown === undefined) this.#reportName(entry);
+        else batch.push(shown);
       }
       if (batch.length > 0) yield batch;
     }

@@ -1,6 +1,5 @@
 import { crc32cRaw, finding, type ImageError, isImageError } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import { isDots } from "@guestprobe/vfs";
 import { compareChecksums } from "./checksum.js";
 import type { NameQuery } from "./dir-names.js";
 import { type DirBlock, type DirentForm, decodeDirBlock, type RawDirent, recordLength } from "./directory.js";
@@ -147,5 +146,5 @@ export async function linearLookup(
 }
 
 export function findEntry(entries: readonly RawDirent[], query: NameQuery): RawDirent | undefined {
-  return entries.find((entry) => !isDots(entry.name) && query.matches(entry));
+  return entries.find((entry) => !entry.isDots && query.matches(entry));
 }

@@ -1,15 +1,28 @@
 import type { ImageError } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import { type Dirent, FILE_TYPE_OF_DIRENT } from "@guestprobe/vfs";
+import { FILE_TYPE_OF_DIRENT, type FileType, StoredDirent } from "@guestprobe/vfs";
 import { ext4_dir_entry_2 as dirent } from "./layout.js";
 import { corrupt } from "./place.js";
 
-/** A used entry of a directory. */
-export interface RawDirent extends Dirent {
-  /** Where it lies: bytes from the start of the device. */
-  readonly ref: number;
-  /** The hash stored after the name, in directories that are both encrypted and casefold. */
-  readonly hash: readonly [number, number] | undefined;
+/** The hash stored after a name, in directories that are both encrypted and casefold. */
+export type StoredHash = readonly [hash: number, minor: number];
+
+/** A used entry of a directory. `ref` is where it lies: bytes from the start of the device. */
+export class RawDirent extends StoredDirent<number> {
+  readonly hash: StoredHash | undefined;
+
+  constructor(
+    block: Uint8Array,
+    nameAt: number,
+    nameLength: number,
+    ino: number,
+    type: FileType | undefined,
+    ref: number,
+    hash: StoredHash | undefined,
+  ) {
+    super(block, nameAt, nameLength, ino, type, ref);
+    this.hash = hash;
+  }
 }
 
 /** How the entries of a directory are written. */
@@ -42,7 +55,6 @@ export function recordLength(stored: number, blockSize: number): number {
  */
 export function decodeDirBlock(data: Uint8Array, at: number, form: DirentForm): DirBlock {
   const view = viewOf(data);
-  const { buffer, byteOffset } = data;
   const entries: RawDirent[] = [];
   let base = 0;
   const bad = (field: keyof typeof dirent.$fields, reason: string): DirBlock => ({
@@ -64,13 +76,11 @@ export function decodeDirBlock(data: Uint8Array, at: number, form: DirentForm): 
       }
       const hashAt = base + Math.ceil(nameEnd / 4) * 4;
       const hasHash = form.hasHash && hashAt + 8 <= base + length;
-      entries.push({
-        name: new Uint8Array(buffer, byteOffset + base + dirent.$size, nameLength),
-        ino,
-        type: form.hasType ? FILE_TYPE_OF_DIRENT[dirent.file_type(view, base) & 7] : undefined,
-        ref: at + base,
-        hash: hasHash ? [view.getUint32(hashAt, true), view.getUint32(hashAt + 4, true)] : undefined,
-      });
+      const type = form.hasType ? FILE_TYPE_OF_DIRENT[dirent.file_type(view, base) & 7] : undefined;
+      const hash: StoredHash | undefined = hasHash
+        ? [view.getUint32(hashAt, true), view.getUint32(hashAt + 4, true)]
+        : undefined;
+      entries.push(new RawDirent(data, base + dirent.$size, nameLength, ino, type, at + base, hash));
     }
     base += length;
   }

@@ -23,12 +23,9 @@ const MAX_READ = 2 ** 31 - 1;
 
 /** An inode of an open volume. What it learns about where its content lies it keeps, within bounds. */
 export class ExtInode implements Inode {
-  readonly stat: Stat;
-  readonly offset: number;
   readonly #volume: Volume;
   readonly #inode: DecodedInode;
   readonly #inline: readonly InlinePart[] | undefined;
-  #flags: readonly string[] | undefined;
   #map: FileMap | undefined;
   #directory: DirReader | undefined;
 
@@ -36,14 +33,19 @@ export class ExtInode implements Inode {
   constructor(volume: Volume, inode: DecodedInode) {
     this.#volume = volume;
     this.#inode = inode;
-    this.stat = inode;
-    this.offset = inode.offset;
     this.#inline = (inode.flags & EXT4_INLINE_DATA_FL) !== 0 ? inlineParts(inode) : undefined;
   }
 
+  get stat(): Stat {
+    return this.#inode;
+  }
+
+  get offset(): number {
+    return this.#inode.offset;
+  }
+
   get flags(): readonly string[] {
-    this.#flags ??= inodeFlagNames(this.#inode.flags);
-    return this.#flags;
+    return inodeFlagNames(this.#inode.flags);
   }
 
   async *entries(signal?: AbortSignal): AsyncGenerator<readonly Dirent[]> {

@@ -23,11 +23,7 @@ export class DecodedInode implements Stat {
   /** Where it lies: bytes from the start of the device. */
   readonly offset: number;
   readonly type: FileType;
-  readonly mode: number;
   readonly size: number;
-  readonly nlink: number;
-  /** `i_flags`. */
-  readonly flags: number;
   /** Bytes past the first 128 that are fields; attributes may follow them. */
   readonly extraSize: number;
   /** Where checksums of what belongs to this inode start; undefined without metadata_csum. */
@@ -51,15 +47,25 @@ export class DecodedInode implements Stat {
     this.ino = ino;
     this.offset = offset;
     this.type = type;
-    this.mode = inode.i_mode(view, base) & 0o7777;
     this.size = size;
-    this.nlink = inode.i_links_count(view, base);
-    this.flags = inode.i_flags(view, base);
     this.extraSize = extraSize;
     this.seed = seed;
     this.#sb = sb;
     this.#view = view;
     this.#base = base;
+  }
+
+  get mode(): number {
+    return inode.i_mode(this.#view, this.#base) & 0o7777;
+  }
+
+  get nlink(): number {
+    return inode.i_links_count(this.#view, this.#base);
+  }
+
+  /** `i_flags`. */
+  get flags(): number {
+    return inode.i_flags(this.#view, this.#base);
   }
 
   get uid(): number {

@@ -1,31 +1,28 @@
-/** Keeps the `limit` values that were used last. */
+/** Keeps `limit` values: past that the oldest goes that was not used since the last one that went was looked for. */
 export class Lru<V> {
   readonly #limit: number;
-  readonly #values = new Map<number, V>();
-  /** Asked for over and over, in a walk: it is the last in the line already. */
-  #last: { readonly key: number; readonly value: V } | undefined;
+  readonly #kept = new Map<number, { readonly value: V; used: boolean }>();
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
   get(key: number): V | undefined {
-    if (this.#last?.key === key) return this.#last.value;
-    const value = this.#values.get(key);
-    if (value === undefined) return undefined;
-    this.#values.delete(key);
-    this.#values.set(key, value);
-    this.#last = { key, value };
-    return value;
+    const found = this.#kept.get(key);
+    if (found === undefined) return undefined;
+    // A mark, and not a place further back in the line: a walk asks for a group with each of its inodes.
+    found.used = true;
+    return found.value;
   }
 
   set(key: number, value: V): void {
-    this.#last = { key, value };
-    this.#values.set(key, value);
-    if (this.#values.size <= this.#limit) return;
-    for (const oldest of this.#values.keys()) {
-      this.#values.delete(oldest);
-      break;
+    this.#kept.set(key, { value, used: false });
+    if (this.#kept.size <= this.#limit) return;
+    for (const [oldest, entry] of this.#kept) {
+      this.#kept.delete(oldest);
+      if (!entry.used) return;
+      entry.used = false;
+      this.#kept.set(oldest, entry);
     }
   }
 }

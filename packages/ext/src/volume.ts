@@ -13,21 +13,25 @@ import type { Superblock } from "./superblock.js";
 /** Group descriptors kept: about 100 bytes each. */
 const KEPT_GROUPS = 16384;
 
+interface Group {
+  readonly desc: GroupDesc;
+  /** Its inodes, once one of them was looked for in memory. */
+  table: RecordTable | undefined;
+}
+
 /** What every walker of an open volume needs: its device, its superblock, and the way to blocks and inodes. */
 export class Volume implements ChecksumSink {
   readonly device: BlockDevice;
   readonly sb: Superblock;
   readonly checksums: ChecksumPolicy;
   readonly report: Report | undefined;
-  readonly #groups = new Lru<GroupDesc>(KEPT_GROUPS);
-  readonly #table: RecordTable;
+  readonly #groups = new Lru<Group>(KEPT_GROUPS);
   /** Whether inodes have checksums that are looked at. */
   readonly #isSummed: boolean;
 
   constructor(device: BlockDevice, sb: Superblock, sink: ChecksumSink) {
     this.device = device;
     this.sb = sb;
-    this.#table = new RecordTable(device);
     this.#isSummed = sb.csumSeed !== undefined && sink.checksums !== "ignore";
     this.checksums = sink.checksums;
     this.report = sink.report;
@@ -47,9 +51,9 @@ export class Volume implements ChecksumSink {
   /** @throws ImageError `corrupt`, `bad-checksum`, `past-end`. */
   async group(group: number, signal: AbortSignal | undefined): Promise<GroupDesc> {
     const known = this.#groups.get(group);
-    if (known !== undefined) return known;
+    if (known !== undefined) return known.desc;
     const desc = await this.#readGroup(group, signal);
-    this.#groups.set(group, desc);
+    this.#groups.set(group, { desc, table: undefined });
     return desc;
   }
 
@@ -118,13 +122,14 @@ export class Volume implements ChecksumSink {
     const index = (ino - 1) % inodesPerGroup;
     const group = this.#groups.get((ino - 1 - index) / inodesPerGroup);
     if (group === undefined) return undefined;
-    // Inodes have a power of two of bytes, at most a block's: none lies in two blocks.
-    const base = (index * inodeSize) % blockSize;
-    const at = group.inodeTable * blockSize + index * inodeSize - base;
-    const block = this.#table.peek(at, blockSize);
+    const start = group.desc.inodeTable * blockSize;
+    group.table ??= new RecordTable(this.device, blockSize, start, start + inodesPerGroup * inodeSize);
+    const offset = start + index * inodeSize;
+    const block = group.table.peek(offset);
     if (block === undefined) return undefined;
+    const base = offset - block.at;
     const n = base / inodeSize;
     if (this.#isSummed) block.sums ??= sumInodes(this.sb, ino - n, block.view);
-    return decodeInode(this.sb, ino, block.view, base, at + base, this, block.sums?.[n]);
+    return decodeInode(this.sb, ino, block.view, base, offset, this, block.sums?.[n]);
   }
 }

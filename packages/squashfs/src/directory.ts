@@ -1,6 +1,6 @@
 import { compareBytes } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import type { Dirent } from "@guestprobe/vfs";
+import { StoredDirent } from "@guestprobe/vfs";
 import { fileTypeOf } from "./inode.js";
 import {
   SQUASHFS_DIR_COUNT,
@@ -12,10 +12,8 @@ import {
 import { corrupt, failure } from "./place.js";
 import type { MetadataPosition } from "./superblock.js";
 
-/** A directory entry, with the place of its inode. */
-export interface SquashDirent extends Dirent {
-  readonly ref: MetadataPosition;
-}
+/** A directory entry; `ref` is the place of its inode. */
+export type SquashDirent = StoredDirent<MetadataPosition>;
 
 /**
  * Decodes a listing that comes in pieces cut anywhere: runs of up to 256 entries behind a header that they share. Feed
@@ -61,13 +59,10 @@ export class ListingDecoder {
         const raw = squashfs_dir_entry.type(view, at);
         throw corrupt(squashfs_dir_entry, "type", offset, `type of an entry is ${raw}, expected 1 to 7`);
       }
-      entries.push({
-        name: bytes.slice(from, from + size),
-        // The sum wraps at 32 bits, as the kernel's does.
-        ino: (this.#inodeNumber + squashfs_dir_entry.inode_number(view, at)) >>> 0,
-        type,
-        ref: { block: this.#inodeBlock, offset: squashfs_dir_entry.offset(view, at) },
-      });
+      // The sum wraps at 32 bits, as the kernel's does.
+      const ino = (this.#inodeNumber + squashfs_dir_entry.inode_number(view, at)) >>> 0;
+      const position = { block: this.#inodeBlock, offset: squashfs_dir_entry.offset(view, at) };
+      entries.push(new StoredDirent(bytes, from, size, ino, type, position));
       at = from + size;
       this.#left -= 1;
     }

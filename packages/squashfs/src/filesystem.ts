@@ -127,14 +127,6 @@ async function readFixed(
   return { inode: decodeInode(viewOf(data), 0, position.block), rest: next };
 }
 
-/** As `readFixed`, if it lies in one block that is decoded now; undefined otherwise. */
-function fixedNow(volume: Volume, { block, offset }: MetadataPosition): DecodedInode | undefined {
-  const view = volume.metadata.peekView(block, volume.sb.directoryTable);
-  if (view === undefined || offset + 2 > view.byteLength) return undefined;
-  const size = inodeSize(view.getUint16(offset, true)) ?? squashfs_base_inode.$size;
-  return offset + size > view.byteLength ? undefined : decodeInode(view, offset, block);
-}
-
 async function readInode(
   volume: Volume,
   position: MetadataPosition,
@@ -145,18 +137,25 @@ async function readInode(
   const { inode, rest } = await readFixed(volume, position, signal);
   const uid = await volume.owner(inode.uidIndex, signal);
   const gid = await volume.owner(inode.gidIndex, signal);
-  return new SquashInode({ volume, opener, inode, stat: new SquashStat(inode, uid, gid), position, rest });
+  const at = volume.metadata.physical(position);
+  return new SquashInode(volume, opener, inode, new SquashStat(inode, uid, gid), position.block, at, rest);
 }
 
 /** As `readInode`, if all that it takes is in memory; undefined otherwise. */
 function inodeNow(volume: Volume, position: MetadataPosition): SquashInode | undefined {
-  const inode = fixedNow(volume, position);
-  if (inode === undefined) return undefined;
+  const { block, offset } = position;
+  const decoded = volume.metadata.peekBlock(block, volume.sb.directoryTable);
+  if (decoded === undefined || offset + 2 > decoded.view.byteLength) return undefined;
+  const size = inodeSize(decoded.view.getUint16(offset, true)) ?? squashfs_base_inode.$size;
+  // The rest of it may lie in the next block.
+  if (offset + size > decoded.view.byteLength) return undefined;
+  const inode = decodeInode(decoded.view, offset, block);
   const uid = volume.knownOwner(inode.uidIndex);
   const gid = volume.knownOwner(inode.gidIndex);
   if (uid === undefined || gid === undefined) return undefined;
-  const rest = { block: position.block, offset: position.offset + inode.fixedSize };
-  return new SquashInode({ volume, opener, inode, stat: new SquashStat(inode, uid, gid), position, rest });
+  const at = decoded.isCompressed ? undefined : block + 2 + offset;
+  const rest = { block, offset: offset + size };
+  return new SquashInode(volume, opener, inode, new SquashStat(inode, uid, gid), block, at, rest);
 }
 
 const opener: InodeOpener = { open: readInode, openNow: inodeNow };

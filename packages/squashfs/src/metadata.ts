@@ -6,8 +6,8 @@ import { METADATA_UNCOMPRESSED, SQUASHFS_METADATA_SIZE } from "./layout.js";
 import { failure } from "./place.js";
 import type { MetadataPosition } from "./superblock.js";
 
-/** A metadata block with what leads to the next one. */
-interface MetadataBlock {
+/** A metadata block, decoded, with what leads to the next one. */
+export interface MetadataBlock {
   readonly data: Uint8Array;
   readonly view: DataView;
   /** Where the next block begins: bytes from the start of the device. */
@@ -33,6 +33,8 @@ export class Metadata {
   readonly #device: BlockDevice;
   readonly #decode: Decode;
   readonly #cache: BlockCache<number, MetadataBlock>;
+  /** The block that was found last. */
+  #last: { readonly at: number; readonly block: MetadataBlock } | undefined;
 
   constructor(device: BlockDevice, decode: Decode, budget: number) {
     this.#device = device;
@@ -52,7 +54,7 @@ export class Metadata {
     signal: AbortSignal | undefined,
   ): Promise<MetadataRange> {
     let { block: at, offset } = position;
-    let block = this.#peekBlock(at, limit) ?? (await this.#block(at, limit, signal));
+    let block = this.peekBlock(at, limit) ?? (await this.#block(at, limit, signal));
     if (offset === block.data.length) {
       ({ at, block } = await this.#following(block, limit, signal));
       offset = 0;
@@ -80,7 +82,7 @@ export class Metadata {
     limit: number,
     signal: AbortSignal | undefined,
   ): Promise<MetadataRange> {
-    const block = this.#peekBlock(position.block, limit) ?? (await this.#block(position.block, limit, signal));
+    const block = this.peekBlock(position.block, limit) ?? (await this.#block(position.block, limit, signal));
     if (position.offset > block.data.length) throw outside(position.offset, block, position.block);
     const left = block.data.length - position.offset;
     if (left > 0) return this.read(position, Math.min(left, length), limit, signal);
@@ -90,24 +92,25 @@ export class Metadata {
 
   /** The bytes if they lie in one block that is decoded now. */
   peek(position: MetadataPosition, length: number, limit: number): Uint8Array | undefined {
-    const block = this.#peekBlock(position.block, limit);
+    const block = this.peekBlock(position.block, limit);
     if (block === undefined || position.offset + length > block.data.length) return undefined;
     return block.data.subarray(position.offset, position.offset + length);
   }
 
   /** The block that begins at byte `at` of the device, if it is decoded now. */
-  peekView(at: number, limit: number): DataView | undefined {
-    return this.#peekBlock(at, limit)?.view;
+  peekBlock(at: number, limit: number): MetadataBlock | undefined {
+    if (at >= limit) return undefined;
+    // The inodes of a directory lie in few blocks.
+    if (at === this.#last?.at) return this.#last.block;
+    const block = this.#cache.peek(at);
+    if (block !== undefined) this.#last = { at, block };
+    return block;
   }
 
   /** Where that byte lies on the device, if its block is decoded now and stored as it is. */
   physical(position: MetadataPosition): number | undefined {
     const block = this.#cache.peek(position.block);
     return block === undefined || block.isCompressed ? undefined : position.block + 2 + position.offset;
-  }
-
-  #peekBlock(at: number, limit: number): MetadataBlock | undefined {
-    return at >= limit ? undefined : this.#cache.peek(at);
   }
 
   async #block(at: number, limit: number, signal: AbortSignal | undefined): Promise<MetadataBlock> {

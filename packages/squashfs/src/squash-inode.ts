@@ -1,4 +1,4 @@
-import { compareBytes, equalBytes, finding, throwIfAborted } from "@guestprobe/block";
+import { compareBytes, finding, throwIfAborted } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import {
   clampRead,
@@ -7,7 +7,6 @@ import {
   type Extent,
   type FileType,
   type Inode,
-  isUsableName,
   nanoseconds,
   type Stat,
   type Xattr,
@@ -41,60 +40,63 @@ export interface InodeOpener {
 
 /** What `stat` says. There is one time, which Linux shows as all three. */
 export class SquashStat implements Stat {
-  readonly type: FileType;
-  readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  readonly size: number;
-  readonly nlink: number;
-  readonly ino: number;
-  readonly rdev: DeviceNumber | undefined;
-  readonly crtimeNs: undefined;
-  readonly #mtime: number;
+  readonly #inode: DecodedInode;
 
   constructor(inode: DecodedInode, uid: number, gid: number) {
-    this.type = inode.type;
-    this.mode = inode.mode;
     this.uid = uid;
     this.gid = gid;
-    this.size = inode.size;
-    this.nlink = inode.nlink;
-    this.ino = inode.ino;
-    this.rdev = inode.rdev;
-    this.crtimeNs = undefined;
-    this.#mtime = inode.mtime;
+    this.#inode = inode;
+  }
+
+  get type(): FileType {
+    return this.#inode.type;
+  }
+
+  get mode(): number {
+    return this.#inode.mode;
+  }
+
+  get size(): number {
+    return this.#inode.size;
+  }
+
+  get nlink(): number {
+    return this.#inode.nlink;
+  }
+
+  get ino(): number {
+    return this.#inode.ino;
+  }
+
+  get rdev(): DeviceNumber | undefined {
+    return this.#inode.rdev;
   }
 
   get atimeNs(): bigint {
-    return nanoseconds(this.#mtime, 0);
+    return nanoseconds(this.#inode.mtime, 0);
   }
 
   get mtimeNs(): bigint {
-    return nanoseconds(this.#mtime, 0);
+    return nanoseconds(this.#inode.mtime, 0);
   }
 
   get ctimeNs(): bigint {
-    return nanoseconds(this.#mtime, 0);
+    return nanoseconds(this.#inode.mtime, 0);
+  }
+
+  get crtimeNs(): undefined {
+    return undefined;
   }
 }
 
 const NO_FLAGS: readonly string[] = [];
 
-export interface SquashInodeParts {
-  readonly volume: Volume;
-  readonly opener: InodeOpener;
-  readonly inode: DecodedInode;
-  readonly stat: Stat;
-  readonly position: MetadataPosition;
-  /** The byte after the fixed part. */
-  readonly rest: MetadataPosition;
-}
-
 /** An inode of an open volume. */
 export class SquashInode implements Inode {
   readonly stat: Stat;
   readonly offset: number | undefined;
-  readonly flags = NO_FLAGS;
   readonly #volume: Volume;
   readonly #opener: InodeOpener;
   readonly #inode: DecodedInode;
@@ -103,20 +105,36 @@ export class SquashInode implements Inode {
   #content: FileContent | undefined;
   #index: readonly IndexEntry[] | undefined;
 
-  constructor({ volume, opener, inode, stat, position, rest }: SquashInodeParts) {
+  /**
+   * @param block The metadata block that it lies in, and `at` where it lies itself: bytes from the start of the device.
+   * @param rest The byte after the fixed part.
+   */
+  constructor(
+    volume: Volume,
+    opener: InodeOpener,
+    inode: DecodedInode,
+    stat: Stat,
+    block: number,
+    at: number | undefined,
+    rest: MetadataPosition,
+  ) {
     this.#volume = volume;
     this.#opener = opener;
     this.#inode = inode;
     this.#rest = rest;
-    this.#block = position.block;
+    this.#block = block;
     this.stat = stat;
-    this.offset = volume.metadata.physical(position);
+    this.offset = at;
+  }
+
+  get flags(): readonly string[] {
+    return NO_FLAGS;
   }
 
   async *entries(signal?: AbortSignal): AsyncGenerator<readonly Dirent[]> {
     throwIfAborted(signal);
     for await (const batch of this.#listing(0, this.#directory(), signal)) {
-      const usable = batch.filter(({ name }) => this.#isUsable(name));
+      const usable = batch.filter((entry) => this.#isUsable(entry));
       if (usable.length > 0) yield usable;
     }
   }
@@ -128,8 +146,8 @@ export class SquashInode implements Inode {
     const start = startOfSearch(index, name, directory.listingSize, this.#block);
     for await (const batch of this.#listing(start?.index ?? 0, directory, signal, start)) {
       for (const entry of batch) {
-        if (equalBytes(entry.name, name))
-          return this.#isUsable(name) ? this.#opener.open(this.#volume, entry.ref, signal) : undefined;
+        if (entry.hasName(name))
+          return this.#isUsable(entry) ? this.#opener.open(this.#volume, entry.ref, signal) : undefined;
       }
       // Names are in order, by the bytes.
       const last = batch[batch.length - 1];
@@ -232,8 +250,8 @@ export class SquashInode implements Inode {
     return index;
   }
 
-  #isUsable(name: Uint8Array): boolean {
-    if (isUsableName(name)) return true;
+  #isUsable(entry: SquashDirent): boolean {
+    if (entry.isPossible && !entry.isDots) return true;
     const place = placeOf(squashfs_dir_entry, "size", this.#block);
     this.#volume.report?.(finding(BAD_NAME, `directory ${this.stat.ino}`, place));
     return false;

@@ -1,4 +1,5 @@
 export { InodeIndex, ListingCache } from "./directory-cache.js";
+export { StoredDirent } from "./dirent.js";
 export { type Entry, type EntryParts, entryText, textPair, toEntry } from "./entry.js";
 export {
   clampRead,

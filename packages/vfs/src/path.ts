@@ -1,6 +1,7 @@
 import { encodeText } from "@guestprobe/block";
 
 const SLASH = 0x2f;
+const DOT = 0x2e;
 
 /** A path of any encoding; a string stands for its UTF-8 bytes. */
 export type PathLike = string | Uint8Array;
@@ -47,17 +48,28 @@ export function childPath(parent: Uint8Array, name: Uint8Array): Uint8Array {
 
 /** Whether a file can have this name: it is not empty, and has no slash and no NUL. */
 export function isPossibleName(name: Uint8Array): boolean {
+  return isPossibleNameAt(name, 0, name.length);
+}
+
+/** The same of the bytes `from` to `end` of a block. */
+export function isPossibleNameAt(block: Uint8Array, from: number, end: number): boolean {
   // By hand: names are short, and two calls of `includes` take longer.
-  for (let at = 0; at < name.length; at += 1) {
-    const byte = name[at];
+  for (let at = from; at < end; at += 1) {
+    const byte = block[at];
     if (byte === SLASH || byte === 0) return false;
   }
-  return name.length > 0;
+  return end > from;
 }
 
 /** Whether a name is "." or "..", which each directory has and readers leave out. */
 export function isDots(name: Uint8Array): boolean {
-  return name.length <= 2 && name[0] === 0x2e && (name.length === 1 || name[1] === 0x2e);
+  return isDotsAt(name, 0, name.length);
+}
+
+/** The same of the bytes `from` to `end` of a block. */
+export function isDotsAt(block: Uint8Array, from: number, end: number): boolean {
+  const length = end - from;
+  return length <= 2 && length > 0 && block[from] === DOT && (length === 1 || block[from + 1] === DOT);
 }
 
 /** Whether a directory can have an entry of this name: `isPossibleName`, and not `isDots`. */

@@ -34,13 +34,17 @@ export interface Stat {
 
 /** One name in a directory. Readers leave out "." and "..". */
 export interface Dirent {
-  /** The bytes as they are stored; any encoding, never "/" or NUL. */
+  /** The bytes as they are stored; any encoding, never "/" or NUL. Readers may make the array when it is asked for. */
   readonly name: Uint8Array;
   readonly ino: number;
   /** The type that the directory records, if it does. The inode's own is what counts. */
   readonly type: FileType | undefined;
   /** What else its file system needs to find the inode; opaque to everyone else. */
   readonly ref?: unknown;
+  /** Bytes of the name, where asking for it would make it. */
+  readonly nameLength?: number;
+  /** Copies the name to byte `at` of `target`, which must have room for it, without an array of its own; where it ends. */
+  copyName?(target: Uint8Array, at: number): number;
 }
 
 /**

@@ -22,13 +22,78 @@ export interface WalkOptions {
 
 /** One file of a walk: its inode, or the error that reading it met or both, when a directory breaks off. */
 export interface WalkEntry {
+  /** Made when it is asked for, and kept from then on. */
   readonly path: Uint8Array;
+  /** Bytes of the path. */
+  readonly pathLength: number;
   /** Directories between this and the start of the walk. */
   readonly depth: number;
   /** What the directory says; undefined for the start of the walk. */
   readonly dirent: Dirent | undefined;
   readonly inode: Inode | undefined;
   readonly error: ImageError | undefined;
+  /** Copies the path to byte `at` of `target`, which must have room for it, without an array of its own; where it ends. */
+  copyPath(target: Uint8Array, at: number): number;
+}
+
+/** An entry whose path is not made before somebody asks for it: most are copied to where they are printed. */
+class Walked implements WalkEntry {
+  readonly depth: number;
+  readonly dirent: Dirent | undefined;
+  readonly inode: Inode | undefined;
+  readonly error: ImageError | undefined;
+  /** The path of the directory with a slash behind it; once `#isWhole`, the path itself. */
+  #path: Uint8Array;
+  #isWhole: boolean;
+
+  constructor(
+    path: Uint8Array,
+    isWhole: boolean,
+    depth: number,
+    dirent: Dirent | undefined,
+    inode: Inode | undefined,
+    error: ImageError | undefined,
+  ) {
+    this.depth = depth;
+    this.dirent = dirent;
+    this.inode = inode;
+    this.error = error;
+    this.#path = path;
+    this.#isWhole = isWhole;
+  }
+
+  get path(): Uint8Array {
+    if (!this.#isWhole) {
+      const path = new Uint8Array(this.pathLength);
+      this.copyPath(path, 0);
+      this.#path = path;
+      this.#isWhole = true;
+    }
+    return this.#path;
+  }
+
+  get pathLength(): number {
+    const { length } = this.#path;
+    return this.#isWhole ? length : length + (this.dirent!.nameLength ?? this.dirent!.name.length);
+  }
+
+  copyPath(target: Uint8Array, at: number): number {
+    const path = this.#path;
+    const end = at + path.length;
+    // By hand: paths are short, and a call of `set` takes longer.
+    for (let from = 0, to = at; to < end; from += 1, to += 1) target[to] = path[from]!;
+    if (this.#isWhole) return end;
+    const { dirent } = this;
+    if (dirent!.copyName !== undefined) return dirent!.copyName(target, end);
+    const { name } = dirent!;
+    target.set(name, end);
+    return end + name.length;
+  }
+
+  /** The same with an error. */
+  broken(error: ImageError): Walked {
+    return new Walked(this.path, true, this.depth, this.dirent, this.inode, error);
+  }
 }
 
 /**
@@ -61,18 +126,18 @@ export async function* walkBatches(
   options: WalkOptions = {},
 ): AsyncGenerator<readonly WalkEntry[], void, undefined> {
   const { maxEntries = 10_000_000, maxDepth = 4096, recursive = true, enter, signal } = options;
-  const first: WalkEntry = { path, depth: 0, dirent: undefined, inode: start, error: undefined };
+  const first = new Walked(path, true, 0, undefined, start, undefined);
   yield [first];
   if (start.stat.type !== "dir") return;
   let count = 0;
-  const open: { entry: WalkEntry; batches: AsyncIterator<readonly Dirent[]>; batch: readonly Dirent[]; at: number }[] =
-    [];
+  const open: OpenDirectory[] = [];
   const inside: Inode[] = [];
   // A directory has one name. One that is found again is not entered again: loops, and hostile trees in which each
   // directory is named twice and the number of paths doubles at every level, end here.
   const entered = new Set<string>();
-  const descend = (entry: WalkEntry, inode: Inode): void => {
-    open.push({ entry, batches: inode.entries(signal)[Symbol.asyncIterator](), batch: [], at: 0 });
+  const descend = (entry: Walked, inode: Inode): void => {
+    const batches = inode.entries(signal)[Symbol.asyncIterator]();
+    open.push({ entry, prefix: childPath(entry.path, NO_NAME), batches, batch: [], at: 0 });
     inside.push(inode);
     entered.add(identity(inode));
   };
@@ -98,13 +163,13 @@ export async function* walkBatches(
             continue;
           }
         } catch (error) {
-          yield [{ ...top.entry, error: asImageError(error) }];
+          yield [top.entry.broken(asImageError(error))];
         }
         open.pop();
         inside.pop();
         continue;
       }
-      const parent = top.entry.path;
+      const { prefix } = top;
       const depth = top.entry.depth + 1;
       for (const stop = Math.min(top.batch.length, top.at + STRETCH); top.at < stop; ) {
         const dirent = top.batch[top.at]!;
@@ -114,7 +179,6 @@ export async function* walkBatches(
           if (ready.length > 0) yield ready;
           throw new ImageError("limit", `more than ${maxEntries} entries`);
         }
-        const below = childPath(parent, dirent.name);
         let inode: Inode | undefined;
         let error: ImageError | undefined;
         try {
@@ -123,11 +187,12 @@ export async function* walkBatches(
           error = asImageError(cause);
         }
         if (inode?.stat.type !== "dir") {
-          ready.push({ path: below, depth, dirent, inode, error });
+          ready.push(new Walked(prefix, false, depth, dirent, inode, error));
           continue;
         }
+        const below = childPath(top.entry.path, dirent.name);
         const isTooDeep = open.length >= maxDepth || below.length > MAX_PATH;
-        const entry: WalkEntry = { path: below, depth, dirent, inode, error: whyNotEntered(inode, entered, isTooDeep) };
+        const entry = new Walked(below, true, depth, dirent, inode, whyNotEntered(inode, entered, isTooDeep));
         ready.push(entry);
         if (!recursive || entry.error !== undefined) continue;
         yield ready;
@@ -142,6 +207,17 @@ export async function* walkBatches(
     for (const { batches } of open) await batches.return?.();
   }
 }
+
+interface OpenDirectory {
+  readonly entry: Walked;
+  /** Its path with a slash behind it. */
+  readonly prefix: Uint8Array;
+  readonly batches: AsyncIterator<readonly Dirent[]>;
+  batch: readonly Dirent[];
+  at: number;
+}
+
+const NO_NAME = new Uint8Array(0);
 
 const identity = (inode: Inode): string => `${inode.subvolume ?? ""}:${inode.stat.ino}`;
 

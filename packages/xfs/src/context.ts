@@ -41,7 +41,7 @@ export interface XfsContext {
   readonly checksums: ChecksumPolicy;
   readonly report: Report;
   /** Blocks with inodes in them. */
-  readonly inodeBlocks: RecordTable;
+  readonly inodes: RecordTable;
   /** Blocks whose self-description was checked. */
   readonly described: CheckMemo;
   /** Leaf and node blocks of directories whose entries are in order. */
@@ -140,7 +140,7 @@ function whatIsForeign(
   self: SelfDescription,
   owner: number,
 ): { field: number; message: string } | undefined {
-  if (!hasBytesAt(view, base + self.uuid, sb.metaUuid)) {
+  if (!hasUuidAt(view, base + self.uuid, sb.metaUuid)) {
     return { field: self.uuid, message: "the block carries another volume's UUID" };
   }
   if (self.blkno !== undefined && !holds(view, base + self.blkno, at / 512)) {
@@ -156,11 +156,13 @@ function whatIsForeign(
   return undefined;
 }
 
-function hasBytesAt(view: DataView, at: number, expected: Uint8Array): boolean {
-  for (let n = 0; n < expected.length; n += 1) {
-    if (view.getUint8(at + n) !== expected[n]) return false;
-  }
-  return true;
+function hasUuidAt(view: DataView, at: number, uuid: DataView): boolean {
+  return (
+    view.getUint32(at) === uuid.getUint32(0) &&
+    view.getUint32(at + 4) === uuid.getUint32(4) &&
+    view.getUint32(at + 8) === uuid.getUint32(8) &&
+    view.getUint32(at + 12) === uuid.getUint32(12)
+  );
 }
 
 /** Whether the big-endian 64 bits at `at` are `value`. */

@@ -30,40 +30,59 @@ export interface Fork {
   readonly extents: number;
 }
 
-/** An inode whose core was checked: what `stat` says, and what its content is found by. What few ask for is decoded then. */
+/**
+ * An inode whose core was checked: what `stat` says, and what its content is found by. All is decoded when it is asked for:
+ * a walk makes one for each file, and asks for little.
+ */
 export class Dinode implements Stat {
   readonly ino: number;
   /** Bytes from the start of the device. */
   readonly at: number;
   readonly type: FileType;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly nlink: number;
-  readonly size: number;
-  /** XFS_DIFLAG_*. */
-  readonly flags: number;
-  /** XFS_DIFLAG2_*. */
-  readonly flags2: number;
+  readonly #sb: Superblock;
   readonly #view: DataView;
   readonly #base: number;
-  readonly #checked: Checked;
 
   /** What `decodeDinode` has checked: an inode at byte `base` of `view`, which lies at byte `at` of the device. */
-  constructor(ino: number, at: number, view: DataView, base: number, checked: Checked) {
+  constructor(sb: Superblock, ino: number, at: number, type: FileType, view: DataView, base: number) {
     this.ino = ino;
     this.at = at;
-    this.type = checked.type;
-    this.mode = xfs_dinode.di_mode(view, base) & 0o7777;
-    this.uid = xfs_dinode.di_uid(view, base);
-    this.gid = xfs_dinode.di_gid(view, base);
-    this.nlink = checked.version === 1 ? xfs_dinode.di_onlink(view, base) : xfs_dinode.di_nlink(view, base);
-    this.size = checked.size;
-    this.flags = xfs_dinode.di_flags(view, base);
-    this.flags2 = checked.flags2;
+    this.type = type;
+    this.#sb = sb;
     this.#view = view;
     this.#base = base;
-    this.#checked = checked;
+  }
+
+  get mode(): number {
+    return xfs_dinode.di_mode(this.#view, this.#base) & 0o7777;
+  }
+
+  get uid(): number {
+    return xfs_dinode.di_uid(this.#view, this.#base);
+  }
+
+  get gid(): number {
+    return xfs_dinode.di_gid(this.#view, this.#base);
+  }
+
+  get nlink(): number {
+    return this.#version === 1
+      ? xfs_dinode.di_onlink(this.#view, this.#base)
+      : xfs_dinode.di_nlink(this.#view, this.#base);
+  }
+
+  get size(): number {
+    return sizeHigh(this.#view, this.#base) * 2 ** 32 + sizeLow(this.#view, this.#base);
+  }
+
+  /** XFS_DIFLAG_*. */
+  get flags(): number {
+    return xfs_dinode.di_flags(this.#view, this.#base);
+  }
+
+  /** XFS_DIFLAG2_*. */
+  get flags2(): number {
+    return this.#version === 3 ? flags2Of(this.#view, this.#base) : 0;
   }
 
   get atimeNs(): bigint {
@@ -79,7 +98,7 @@ export class Dinode implements Stat {
   }
 
   get crtimeNs(): bigint | undefined {
-    return this.#checked.version === 3 ? this.#time("di_crtime") : undefined;
+    return this.#version === 3 ? this.#time("di_crtime") : undefined;
   }
 
   /** The number of a device node: 14 bits of major, 18 of minor, at the start of the data fork. */
@@ -91,16 +110,39 @@ export class Dinode implements Stat {
   }
 
   get data(): Fork {
-    const { format, core, dataEnd, extents } = this.#checked;
-    return { kind: "data", ino: this.ino, format, bytes: this.#part(core, dataEnd), at: this.at + core, extents };
+    const core = coreSize(this.#version);
+    const format = xfs_dinode.di_format(this.#view, this.#base);
+    const bytes = this.#part(core, this.#dataEnd);
+    const extents = this.#isLarge
+      ? xfs_dinode.di_big_nextents(this.#view, this.#base)
+      : xfs_dinode.di_nextents(this.#view, this.#base);
+    return { kind: "data", ino: this.ino, format, bytes, at: this.at + core, extents };
   }
 
   get attr(): Fork | undefined {
-    const { dataEnd, end, attrExtents } = this.#checked;
-    if (dataEnd === end) return undefined;
+    const start = this.#dataEnd;
+    const { inodeSize } = this.#sb;
+    if (start === inodeSize) return undefined;
     const format = xfs_dinode.di_aformat(this.#view, this.#base);
-    const bytes = this.#part(dataEnd, end);
-    return { kind: "attr", ino: this.ino, format, bytes, at: this.at + dataEnd, extents: attrExtents };
+    const bytes = this.#part(start, inodeSize);
+    const extents = this.#isLarge
+      ? xfs_dinode.di_nextents(this.#view, this.#base)
+      : xfs_dinode.di_anextents(this.#view, this.#base);
+    return { kind: "attr", ino: this.ino, format, bytes, at: this.at + start, extents };
+  }
+
+  get #version(): number {
+    return xfs_dinode.di_version(this.#view, this.#base);
+  }
+
+  get #isLarge(): boolean {
+    return (this.flags2 & XFS_DIFLAG2_NREXT64) !== 0;
+  }
+
+  /** Where the data fork ends; the attribute fork, if there is one, follows it to the end. */
+  get #dataEnd(): number {
+    const forkoff = xfs_dinode.di_forkoff(this.#view, this.#base) * 8;
+    return forkoff === 0 ? this.#sb.inodeSize : coreSize(this.#version) + forkoff;
   }
 
   /** Bytes `from` to `to` of the inode. */
@@ -114,21 +156,12 @@ export class Dinode implements Stat {
   }
 }
 
-/** What checking an inode has found out. Places are bytes of the inode. */
-interface Checked {
-  readonly version: number;
-  readonly type: FileType;
-  readonly size: number;
-  readonly flags2: number;
-  /** Of the data fork: XFS_DINODE_FMT_*. */
-  readonly format: number;
-  /** Where the data fork begins and ends; the attribute fork, if there is one, follows it up to `end`. */
-  readonly core: number;
-  readonly dataEnd: number;
-  readonly end: number;
-  readonly extents: number;
-  readonly attrExtents: number;
-}
+const coreSize = (version: number): number => (version === 3 ? XFS_DINODE_SIZE_V3 : XFS_DINODE_SIZE_V2);
+const sizeHigh = (view: DataView, base: number): number => view.getUint32(base + xfs_dinode.$fields.di_size.offset);
+const sizeLow = (view: DataView, base: number): number => view.getUint32(base + xfs_dinode.$fields.di_size.offset + 4);
+/** The lower half; none of the bits of the upper one is known. */
+const flags2Of = (view: DataView, base: number): number =>
+  view.getUint32(base + xfs_dinode.$fields.di_flags2.offset + 4);
 
 /**
  * Decodes and checks an inode.
@@ -157,33 +190,16 @@ export function decodeDinode(sb: Superblock, view: DataView, base: number, at: n
   const type = FILE_TYPE_OF_MODE[mode >>> 12];
   if (type === undefined) throw bad(ino, at, "di_mode", `mode 0o${mode.toString(8)} has no known type`);
 
-  const core = version === 3 ? XFS_DINODE_SIZE_V3 : XFS_DINODE_SIZE_V2;
-  const { $fields } = xfs_dinode;
-  const flags2 = version === 3 ? view.getUint32(base + $fields.di_flags2.offset + 4) : 0;
-  const sizeHigh = view.getUint32(base + $fields.di_size.offset);
-  if (sizeHigh >= 0x8000_0000) throw bad(ino, at, "di_size", "a size of 2^63 or more");
-  if (sizeHigh >= 0x20_0000) throw bad(ino, at, "di_size", "a file of 2^53 bytes or more", "unsupported");
+  const high = sizeHigh(view, base);
+  if (high >= 0x8000_0000) throw bad(ino, at, "di_size", "a size of 2^63 or more");
+  if (high >= 0x20_0000) throw bad(ino, at, "di_size", "a file of 2^53 bytes or more", "unsupported");
 
-  const end = sb.inodeSize;
-  const forkoff = xfs_dinode.di_forkoff(view, base) * 8;
-  if (core + forkoff >= end) {
-    throw bad(ino, at, "di_forkoff", `attribute fork at byte ${core + forkoff} of the inode`);
-  }
-  const isLarge = (flags2 & XFS_DIFLAG2_NREXT64) !== 0;
+  const attrAt = coreSize(version) + xfs_dinode.di_forkoff(view, base) * 8;
+  if (attrAt >= sb.inodeSize) throw bad(ino, at, "di_forkoff", `attribute fork at byte ${attrAt} of the inode`);
   const format = xfs_dinode.di_format(view, base);
   if (!mayHave(type, format)) throw bad(ino, at, "di_format", `format ${format} of a ${type}`);
-  return new Dinode(ino, at, view, base, {
-    version,
-    type,
-    size: sizeHigh * 2 ** 32 + view.getUint32(base + $fields.di_size.offset + 4),
-    flags2,
-    format,
-    core,
-    dataEnd: forkoff === 0 ? end : core + forkoff,
-    end,
-    extents: isLarge ? bigCount(view, base, at, ino) : xfs_dinode.di_nextents(view, base),
-    attrExtents: isLarge ? xfs_dinode.di_nextents(view, base) : xfs_dinode.di_anextents(view, base),
-  });
+  if (version === 3 && (flags2Of(view, base) & XFS_DIFLAG2_NREXT64) !== 0) checkBigCount(view, base, at, ino);
+  return new Dinode(sb, ino, at, type, view, base);
 }
 
 function bad(
@@ -201,9 +217,9 @@ function bad(
   });
 }
 
-function bigCount(view: DataView, base: number, at: number, ino: number): number {
+function checkBigCount(view: DataView, base: number, at: number, ino: number): void {
   try {
-    return xfs_dinode.di_big_nextents(view, base);
+    xfs_dinode.di_big_nextents(view, base);
   } catch {
     throw bad(ino, at, "di_big_nextents", "2^53 extents or more");
   }

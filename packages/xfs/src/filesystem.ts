@@ -31,7 +31,7 @@ export async function openXfs(device: BlockDevice, options: OpenOptions = {}): P
     sb,
     checksums,
     report,
-    inodeBlocks: new RecordTable(device),
+    inodes: new RecordTable(device, sb.blockSize),
     described: new CheckMemo(),
     ordered: new CheckMemo(),
   });

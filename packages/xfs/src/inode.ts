@@ -80,16 +80,20 @@ const FLAG2_NAMES: readonly (readonly [bit: number, name: string])[] = [
 ];
 
 class XfsInode implements Inode {
-  readonly stat: Stat;
-  readonly offset: number;
   readonly #ctx: XfsContext;
   readonly #core: Dinode;
 
   constructor(ctx: XfsContext, core: Dinode) {
-    this.stat = core;
-    this.offset = core.at;
     this.#ctx = ctx;
     this.#core = core;
+  }
+
+  get stat(): Stat {
+    return this.#core;
+  }
+
+  get offset(): number {
+    return this.#core.at;
   }
 
   get flags(): readonly string[] {
@@ -120,11 +124,10 @@ class XfsInode implements Inode {
   childNow({ ino }: Dirent): Inode | undefined {
     const at = inodeToByte(this.#ctx.sb, ino);
     if (at === undefined) return undefined;
-    const { blockSize, inodeSize, version } = this.#ctx.sb;
-    // Inodes have a power of two of bytes, at most a block's: none lies in two blocks.
-    const base = at % blockSize;
-    const block = this.#ctx.inodeBlocks.peek(at - base, blockSize);
+    const { inodeSize, version } = this.#ctx.sb;
+    const block = this.#ctx.inodes.peek(at);
     if (block === undefined) return undefined;
+    const base = at - block.at;
     if (version === 5 && this.#ctx.checksums !== "ignore") block.sums ??= sumInodes(block.view, inodeSize);
     try {
       return openInode(this.#ctx, ino, at, block.view, base, block.sums?.[base / inodeSize]);

@@ -44,7 +44,7 @@ export interface Superblock extends FeatureWords {
   readonly label: Uint8Array;
   readonly uuid: Uint8Array;
   /** What the metadata of a version 5 volume carries. */
-  readonly metaUuid: Uint8Array;
+  readonly metaUuid: DataView;
   /** Directory entries record the type. */
   readonly hasFtype: boolean;
   /** Names match without regard to case. */
@@ -189,7 +189,7 @@ export function decodeSuperblock(data: Uint8Array, at: number): Superblock {
     logHint: crc ? viewOf(xfs_dsb.sb_lsn(view, 0)).getUint32(4) : 0,
     label: untilNul(xfs_dsb.sb_fname(view, 0)).slice(),
     uuid,
-    metaUuid: hasMetaUuid ? xfs_dsb.sb_meta_uuid(view, 0).slice() : uuid,
+    metaUuid: viewOf(hasMetaUuid ? xfs_dsb.sb_meta_uuid(view, 0).slice() : uuid),
     hasFtype: crc ? (incompat & XFS_SB_FEAT_INCOMPAT_FTYPE) !== 0 : (features2 & XFS_SB_VERSION2_FTYPE) !== 0,
     ignoresCase: (versionnum & XFS_SB_VERSION_BORGBIT) !== 0,
     needsRepair: (incompat & XFS_SB_FEAT_INCOMPAT_NEEDSREPAIR) !== 0,

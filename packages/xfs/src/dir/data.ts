@@ -1,5 +1,6 @@
 import { alignUp, ImageError } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
+import { StoredDirent } from "@guestprobe/vfs";
 import type { ForkBlock } from "../fork.js";
 import {
   XFS_DIR2_BLOCK_MAGIC,
@@ -112,15 +113,9 @@ export function decodeEntry(data: DataBlock, offset: number, layout: DirectoryLa
   const tag = view.getUint16(offset + length - 2);
   if (tag !== offset) return { length, problem: broken(data, offset, `an entry whose tag says byte ${tag}`) };
   const hi = view.getUint32(offset);
-  return {
-    length,
-    entry: {
-      name: block.data.subarray(nameAt, nameEnd),
-      ino: hi * 2 ** 32 + view.getUint32(offset + 4),
-      type: entryType(layout.hasFtype ? block.data[nameEnd] : undefined),
-      offset,
-    },
-  };
+  const ino = hi * 2 ** 32 + view.getUint32(offset + 4);
+  const type = entryType(layout.hasFtype ? block.data[nameEnd] : undefined);
+  return { length, entry: new StoredDirent(block.data, nameAt, nameLength, ino, type, offset) };
 }
 
 function broken(data: DataBlock, offset: number, found: string): ImageError {

@@ -1,5 +1,4 @@
 import { finding, ImageError, isImageError } from "@guestprobe/block";
-import { isDots, isPossibleName } from "@guestprobe/vfs";
 import { checkSelf, type SelfDescription, type XfsContext } from "../context.js";
 import type { Dinode } from "../dinode.js";
 import { XFS_DIRECTORY_ENTRY } from "../findings.js";
@@ -128,9 +127,9 @@ function sound(
   byteAt: (offset: number) => number,
 ): readonly DirectoryEntry[] {
   return entries.filter((entry) => {
-    if (isDots(entry.name)) return false;
-    if (isPossibleName(entry.name)) return true;
-    const place = { format: "xfs", structure: "xfs_dir2_data_entry", offset: byteAt(entry.offset) };
+    if (entry.isDots) return false;
+    if (entry.isPossible) return true;
+    const place = { format: "xfs", structure: "xfs_dir2_data_entry", offset: byteAt(entry.ref) };
     ctx.report(finding(XFS_DIRECTORY_ENTRY, "a name holds a slash or a NUL byte", place));
     return false;
   });

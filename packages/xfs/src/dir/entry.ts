@@ -1,14 +1,8 @@
 import type { ImageError } from "@guestprobe/block";
-import { FILE_TYPE_OF_DIRENT, type FileType } from "@guestprobe/vfs";
+import { FILE_TYPE_OF_DIRENT, type FileType, type StoredDirent } from "@guestprobe/vfs";
 
-/** An entry as it is stored, "." and ".." included. */
-export interface DirectoryEntry {
-  readonly name: Uint8Array;
-  readonly ino: number;
-  readonly type: FileType | undefined;
-  /** Byte of the structure it was decoded from. */
-  readonly offset: number;
-}
+/** An entry as it is stored, "." and ".." included. `ref` is the byte of the structure that it was decoded from. */
+export type DirectoryEntry = StoredDirent<number>;
 
 /** The sound entries of one structure, and what was wrong with the first of the others. */
 export interface DecodedEntries {

@@ -1,5 +1,6 @@
 import { ImageError } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
+import { StoredDirent } from "@guestprobe/vfs";
 import { xfs_dir2_sf_hdr } from "../layout/dir.js";
 import { type DecodedEntries, type DirectoryEntry, entryType } from "./entry.js";
 
@@ -33,12 +34,9 @@ export function decodeShortForm(fork: Uint8Array, size: number, at: number, hasF
       return broken(`entry ${index} of ${count} passes the directory's ${size} bytes, or has no name`, offset);
     }
     const hi = wide ? view.getUint32(inoAt) : 0;
-    entries.push({
-      name: fork.subarray(offset + 3, nameEnd),
-      ino: hi * 2 ** 32 + view.getUint32(inoAt + inoSize - 4),
-      type: entryType(hasFtype ? fork[nameEnd] : undefined),
-      offset,
-    });
+    const ino = hi * 2 ** 32 + view.getUint32(inoAt + inoSize - 4);
+    const type = entryType(hasFtype ? fork[nameEnd] : undefined);
+    entries.push(new StoredDirent(fork, offset + 3, nameLength, ino, type, offset));
     offset = inoAt + inoSize;
   }
   return { entries, problem: undefined };
