@@ -27,12 +27,19 @@ for (const fixture of fixtures("btrfs")) {
       for (const checksums of ["require", "ignore"] as const) {
         const fs = await btrfs.open(device, { checksums });
         let files = 0;
+        let atOnce = 0;
         for await (const { inode, error } of walkAll(fs)) {
           expect(error).toBeUndefined();
-          if (inode?.stat.type === "file") await readFile(inode);
           files += 1;
+          if (inode?.stat.type !== "file") continue;
+          const content = await readFile(inode);
+          const now = inode.readNow?.(0, content.length, new Uint8Array(content.length));
+          if (now === undefined) continue;
+          expect(Buffer.compare(now, content)).toBe(0);
+          atOnce += 1;
         }
         expect(files).toBe(expected.entries.length);
+        expect(atOnce).toBeGreaterThan(0);
       }
     });
 

@@ -35,6 +35,11 @@ export interface BlockDevice {
   /** The same bytes if they are in memory now; never does I/O, never throws. */
   peek?(offset: number, length: number): Uint8Array | undefined;
   /**
+   * As `read`, by a device that would block and not wait: a local file. What a small file takes is then one system call,
+   * and not a dozen promises. Undefined is no answer: ask `read`. Throws what `read` rejects with.
+   */
+  readNow?(offset: number, length: number, into: Uint8Array): Uint8Array | undefined;
+  /**
    * What is stored from `offset` on, in order, without a gap, clipped to the range. A device that does not know has no
    * such method: all of it is data.
    */

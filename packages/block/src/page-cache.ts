@@ -245,6 +245,9 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
       return hit === undefined ? read(offset, length, signal, into) : Promise.resolve(hit);
     },
   };
+  if (device.readNow !== undefined) {
+    cached.readNow = (offset, length, into) => peek(offset, length) ?? device.readNow?.(offset, length, into);
+  }
   if (device.map !== undefined) {
     cached.map = (offset, length, signal) => device.map?.(offset, length, signal) ?? Promise.resolve([]);
   }

@@ -21,6 +21,12 @@ export function sliceDevice(parent: BlockDevice, offset: number, length: number)
       return parent.read(offset + at, count, signal, into);
     },
   };
+  if (parent.readNow !== undefined) {
+    slice.readNow = (at, count, into) => {
+      checkRange(length, at, count);
+      return parent.readNow?.(offset + at, count, into);
+    };
+  }
   if (parent.peek !== undefined) {
     slice.peek = (at, count) =>
       at >= 0 && count >= 0 && at + count <= length ? parent.peek?.(offset + at, count) : undefined;

@@ -20,6 +20,18 @@ export function countReads(device: BlockDevice, stats: ReadStats = { reads: 0, b
       return device.read(offset, length, signal, into);
     },
   };
+  if (device.readNow !== undefined) {
+    counted.readNow = (offset, length, into) => {
+      stats.reads += 1;
+      stats.bytes += length;
+      const data = device.readNow?.(offset, length, into);
+      if (data !== undefined) return data;
+      // Then `read` is asked, and counted.
+      stats.reads -= 1;
+      stats.bytes -= length;
+      return undefined;
+    };
+  }
   if (device.peek !== undefined) counted.peek = (offset, length) => device.peek?.(offset, length);
   if (device.map !== undefined) {
     counted.map = (offset, length, signal) => device.map?.(offset, length, signal) ?? Promise.resolve([]);

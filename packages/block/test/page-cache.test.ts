@@ -280,6 +280,27 @@ describe("eviction", () => {
   });
 });
 
+describe("reads at once", () => {
+  test("pass by the cache, but for what a held page has, and are there just where the device has them", async () => {
+    const calls: number[] = [];
+    const device: BlockDevice = {
+      ...fakeDevice(data),
+      readNow: (offset, length, into) => {
+        calls.push(offset);
+        into.set(data.subarray(offset, offset + length));
+        return into;
+      },
+    };
+    expect(cachedDevice(fakeDevice(data), lone).readNow).toBeUndefined();
+    const cached = cachedDevice(device, lone);
+    await cached.read(0, 10);
+    expect(cached.readNow?.(3, 9, new Uint8Array(9))).toEqual(data.slice(3, 12));
+    expect(calls).toEqual([]);
+    expect(cached.readNow?.(5 * KIB, 9, new Uint8Array(9))).toEqual(data.slice(5 * KIB, 5 * KIB + 9));
+    expect([calls, cached.held]).toEqual([[5 * KIB], KIB]);
+  });
+});
+
 describe("failures", () => {
   test("after a failure the page is tried anew", async () => {
     const device = fakeDevice(data);

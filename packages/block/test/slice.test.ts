@@ -18,6 +18,7 @@ describe("sliceDevice", () => {
         const expected = data.subarray(from + innerFrom, from + innerFrom + inner.size);
         expect(await inner.read(0, inner.size)).toEqual(expected);
         expect(inner.peek?.(0, inner.size)).toEqual(expected);
+        expect(inner.readNow?.(0, inner.size, new Uint8Array(inner.size))).toEqual(expected);
       }),
     );
   });
@@ -29,6 +30,8 @@ describe("sliceDevice", () => {
     expect(slice.peek?.(49, 2)).toBeUndefined();
     expect(slice.peek?.(-1, 2)).toBeUndefined();
     expect(slice.peek?.(0, -1)).toBeUndefined();
+    expect(codeOf(() => slice.readNow?.(49, 2, new Uint8Array(2)))).toBe("past-end");
+    expect(codeOf(() => slice.readNow?.(-1, 2, new Uint8Array(2)))).toBe("invalid-argument");
   });
 
   test.each([
@@ -67,8 +70,7 @@ describe("sliceDevice", () => {
 
   test("has peek and map just where the parent has them", () => {
     const slice = sliceDevice(fakeDevice(data), 1, 2);
-    expect(slice.peek).toBeUndefined();
-    expect(slice.map).toBeUndefined();
+    expect([slice.peek, slice.readNow, slice.map]).toEqual([undefined, undefined, undefined]);
   });
 
   test("map is shifted, and bounded by the slice", async () => {

@@ -20,6 +20,17 @@ test("what is peeked at is not a read", () => {
   expect(counted.stats).toEqual({ reads: 0, bytes: 0 });
 });
 
+test("what is read at once is a read, but for what `read` is left to answer", () => {
+  const into = new Uint8Array(4);
+  const counted = countReads(bufferDevice(data));
+  expect(counted.readNow?.(8, 4, into)).toEqual(data.subarray(8, 12));
+  expect(() => counted.readNow?.(98, 4, into)).toThrow("pass the end");
+  expect(counted.stats).toEqual({ reads: 2, bytes: 8 });
+  const waiting = countReads({ ...fakeDevice(data), readNow: () => undefined });
+  expect(waiting.readNow?.(0, 4, into)).toBeUndefined();
+  expect(waiting.stats).toEqual({ reads: 0, bytes: 0 });
+});
+
 test("several devices may share one count", async () => {
   const stats = { reads: 0, bytes: 0 };
   await countReads(bufferDevice(data), stats).read(0, 3);
@@ -29,6 +40,7 @@ test("several devices may share one count", async () => {
 
 test("peek and map are there just where the device has them", async () => {
   expect(countReads(fakeDevice(data)).peek).toBeUndefined();
+  expect(countReads(fakeDevice(data)).readNow).toBeUndefined();
   expect(countReads(fakeDevice(data)).map).toBeUndefined();
   const mapped: BlockDevice = {
     ...bufferDevice(data),

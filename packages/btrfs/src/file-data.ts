@@ -14,7 +14,7 @@ import {
 import { BTRFS_BAD_COPY } from "./findings.js";
 import { compareKeys, makeKey } from "./key.js";
 import { EXTENT_DATA_KEY } from "./layout.js";
-import { leafItem } from "./node.js";
+import { floorItem, leafItem, type Node } from "./node.js";
 import { corrupt } from "./place.js";
 import { placeOf } from "./super-copies.js";
 import type { TreeRoot } from "./superblock.js";
@@ -103,6 +103,28 @@ export async function readContent(
     }
   }
   return gatherPieces(parts, length, spare);
+}
+
+/**
+ * As `readContent` into this memory, of a file with one extent, in the leaf of its inode, that is neither compressed nor
+ * verified; undefined otherwise, and where something has to be waited for.
+ */
+export function readContentNow(
+  context: Context,
+  leaf: Node,
+  ino: number,
+  offset: number,
+  length: number,
+  into: Uint8Array,
+): Uint8Array | undefined {
+  if (context.verify) return undefined;
+  const item = floorItem(leaf, makeKey(ino, EXTENT_DATA_KEY, offset + length - 1));
+  if (item === undefined || compareKeys(item.key, makeKey(ino, EXTENT_DATA_KEY, 0)) !== 0) return undefined;
+  const extent = decodeFileExtent(item, context.superblock.sectorsize);
+  if (extent.length < offset + length) return undefined;
+  if (extent.kind === "data") return context.volume.readNow(extent.address + offset, length, into);
+  if (extent.kind !== "inline" || extent.compression !== undefined) return undefined;
+  return extent.bytes.subarray(offset, offset + length);
 }
 
 async function readExtent(

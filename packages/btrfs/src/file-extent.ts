@@ -68,7 +68,10 @@ export type FileExtent = HoleExtent | PlainExtent | UnwrittenExtent | InlineExte
  *
  * @throws ImageError `corrupt`; `encrypted`; `unsupported` for an encoding that is not known.
  */
-export function decodeFileExtent({ key, data, logical: itemAddress, offset }: Item, sectorsize: number): FileExtent {
+export function decodeFileExtent(
+  { key, data, logical: itemAddress, offset }: Pick<Item, "key" | "data" | "logical" | "offset">,
+  sectorsize: number,
+): FileExtent {
   const structure = item.$name;
   const place = (field: keyof typeof item.$fields) => ({
     structure,

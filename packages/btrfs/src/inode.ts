@@ -2,11 +2,11 @@ import { equalBytes, ImageError, throwIfAborted } from "@guestprobe/block";
 import { clampRead, type Dirent, type Extent, type Inode, type Stat, type Xattr } from "@guestprobe/vfs";
 import type { Context } from "./context.js";
 import { decodeDirItems, type NamedDirent, nameHash, pushDirents } from "./dir-item.js";
-import { deviceExtents, type FileContent, fileExtents, readContent } from "./file-data.js";
+import { deviceExtents, type FileContent, fileExtents, readContent, readContentNow } from "./file-data.js";
 import { decodeInodeItem, type InodeItem } from "./inode-item.js";
 import { type Key, MAX_OFFSET, makeKey, objectidOf } from "./key.js";
 import { DIR_INDEX_KEY, DIR_ITEM_KEY, INODE_ITEM_KEY, ROOT_ITEM_KEY, XATTR_ITEM_KEY } from "./layout.js";
-import { leafItem } from "./node.js";
+import { type Item, leafItem, type Node } from "./node.js";
 import { corrupt } from "./place.js";
 import { SubvolumePlaceholder } from "./placeholder.js";
 import type { RootItem } from "./root-item.js";
@@ -28,7 +28,7 @@ export async function readInode(
   throwIfAborted(signal);
   const item = await context.trees.find(subvolume.root, makeKey(ino, INODE_ITEM_KEY), signal);
   if (item === undefined) return undefined;
-  return new BtrfsInode(context, subvolume, decodeInodeItem(item, ino), item.offset);
+  return new BtrfsInode(context, subvolume, item, ino);
 }
 
 /** The inode that a tree says is there. @throws ImageError `corrupt` if it is not. */
@@ -45,13 +45,16 @@ export async function requireInode(
 
 class BtrfsInode implements Inode {
   readonly offset: number | undefined;
+  readonly #leaf: Node;
   readonly #item: InodeItem;
   readonly #context: Context;
   readonly #subvolume: RootItem;
 
-  constructor(context: Context, subvolume: RootItem, item: InodeItem, offset: number | undefined) {
-    this.offset = offset;
-    this.#item = item;
+  /** @throws ImageError `corrupt`. */
+  constructor(context: Context, subvolume: RootItem, item: Item, ino: number) {
+    this.offset = item.offset;
+    this.#leaf = item.leaf;
+    this.#item = decodeInodeItem(item, ino);
     this.#context = context;
     this.#subvolume = subvolume;
   }
@@ -110,7 +113,7 @@ class BtrfsInode implements Inode {
     if (entry.ref !== undefined) return undefined;
     const item = this.#context.trees.findNow(this.#subvolume.root, makeKey(entry.ino, INODE_ITEM_KEY));
     if (item === undefined) return undefined;
-    return new BtrfsInode(this.#context, this.#subvolume, decodeInodeItem(item, entry.ino), item.offset);
+    return new BtrfsInode(this.#context, this.#subvolume, item, entry.ino);
   }
 
   /** The inode that a directory entry leads to: in this subvolume, or the root of another one. */
@@ -152,6 +155,12 @@ class BtrfsInode implements Inode {
     throwIfAborted(signal);
     if (count === 0) return new Uint8Array(0);
     return readContent(this.#context, this.#content, offset, count, signal, into);
+  }
+
+  readNow(offset: number, length: number, into: Uint8Array): Uint8Array | undefined {
+    const { type, size } = this.stat;
+    if (type !== "file" || length === 0 || offset + length > size) return undefined;
+    return readContentNow(this.#context, this.#leaf, this.#item.ino, offset, length, into);
   }
 
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[]> {

@@ -86,6 +86,8 @@ export interface ItemBytes {
 
 /** An item of a leaf: a key, its data, and where that lies. */
 export interface Item extends ItemBytes {
+  /** The leaf that it is in. */
+  readonly leaf: Node;
   readonly key: Key;
   readonly data: Uint8Array;
   /** Logical address of the data. */
@@ -94,10 +96,10 @@ export interface Item extends ItemBytes {
 
 /** Made for each item that a walk looks at: a key and a view of the data only where somebody asks. */
 class LeafItem implements Item {
+  readonly leaf: Node;
   readonly start: number;
   readonly size: number;
   readonly offset: number | undefined;
-  readonly #leaf: Node;
   readonly #slot: number;
 
   constructor(leaf: Node, slot: number) {
@@ -105,33 +107,39 @@ class LeafItem implements Item {
     this.start = HEADER + btrfs_item.offset(leaf.view, at);
     this.size = btrfs_item.size(leaf.view, at);
     this.offset = leaf.origin === undefined ? undefined : leaf.origin + this.start;
-    this.#leaf = leaf;
+    this.leaf = leaf;
     this.#slot = slot;
   }
 
   get view(): DataView {
-    return this.#leaf.view;
+    return this.leaf.view;
   }
 
   get bytes(): Uint8Array {
-    return this.#leaf.bytes;
+    return this.leaf.bytes;
   }
 
   get key(): Key {
-    return nodeKey(this.#leaf, this.#slot);
+    return nodeKey(this.leaf, this.#slot);
   }
 
   get data(): Uint8Array {
-    return bytesOf(this.#leaf.view, this.start, this.size);
+    return bytesOf(this.leaf.view, this.start, this.size);
   }
 
   get logical(): number {
-    return this.#leaf.logical + this.start;
+    return this.leaf.logical + this.start;
   }
 }
 
 export function leafItem(leaf: Node, slot: number): Item {
   return new LeafItem(leaf, slot);
+}
+
+/** The item of a leaf with the greatest key that is not above `key`; undefined where another leaf may have a greater one. */
+export function floorItem(leaf: Node, key: Key): Item | undefined {
+  const slot = floorSlot(leaf, key);
+  return slot >= 0 && slot + 1 < leaf.count ? leafItem(leaf, slot) : undefined;
 }
 
 /** `size` bytes from byte `start` of a view. */

@@ -177,6 +177,14 @@ export class Volume {
     return result!;
   }
 
+  /** As `read`, of a range that lies in one piece, if its first copy's device answers without waiting. */
+  readNow(logical: number, length: number, into: Uint8Array): Uint8Array | undefined {
+    const piece = mapPiece(this.chunkMap.find(logical), logical, length);
+    const copy = this.#present(piece)[0];
+    if (copy === undefined || piece.length < length) return undefined;
+    return this.#memberOf(copy.stripe)!.device.readNow?.(copy.physical, length, into);
+  }
+
   async #readAny(
     piece: Piece,
     onBad: (piece: Piece, error: ImageError) => void,

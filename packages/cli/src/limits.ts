@@ -192,6 +192,15 @@ export class Watch {
         return device.read(offset, length, signal, into);
       },
     };
+    if (device.readNow !== undefined) {
+      guarded.readNow = (offset, length, into) => {
+        this.#countRead(length);
+        const data = device.readNow?.(offset, length, into);
+        // Then `read` is asked for it.
+        if (data === undefined) this.#read -= length;
+        return data;
+      };
+    }
     if (device.map !== undefined) {
       guarded.map = (offset, length, signal) => device.map?.(offset, length, signal) ?? Promise.resolve([]);
     }

@@ -5,6 +5,7 @@ import {
   type Extent,
   type Inode,
   readThroughExtents,
+  readThroughExtentsNow,
   type Stat,
   type Xattr,
 } from "@guestprobe/vfs";
@@ -98,6 +99,15 @@ export class ExtInode implements Inode {
     this.#refuseEncrypted();
     if (count > MAX_READ) throw failure("limit", `a read of ${count} bytes at once`, this.offset);
     return this.#content(offset, count, signal, into);
+  }
+
+  readNow(offset: number, length: number, into: Uint8Array): Uint8Array | undefined {
+    const { type, size } = this.stat;
+    const isPlain = this.#inline === undefined && (this.#inode.flags & EXT4_ENCRYPT_FL) === 0;
+    if (type !== "file" || !isPlain || offset + length > size) return undefined;
+    const { device, sb } = this.#volume;
+    const extents = extentsNow(this.#fileMap(), sb.blockSize, offset, length);
+    return extents && readThroughExtentsNow(device, extents, offset, length, into);
   }
 
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[]> {

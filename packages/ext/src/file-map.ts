@@ -43,7 +43,8 @@ const blockField = (inode: DecodedInode): number => inode.offset + ext4_inode.$f
 class ExtentMap implements FileMap {
   readonly #volume: Volume;
   readonly #inode: DecodedInode;
-  readonly #nodes = new Lru<{ readonly expected: ExpectedNode; readonly node: ExtentNode }>(KEPT_NODES);
+  /** Made with the first node: most files have none outside their inode. */
+  #nodes: Lru<{ readonly expected: ExpectedNode; readonly node: ExtentNode }> | undefined;
   #root: ExtentNode | undefined;
 
   constructor(volume: Volume, inode: DecodedInode) {
@@ -77,7 +78,7 @@ class ExtentMap implements FileMap {
   }
 
   #kept(block: number, expected: ExpectedNode): ExtentNode | undefined {
-    const kept = this.#nodes.get(block);
+    const kept = this.#nodes?.get(block);
     if (kept === undefined) return undefined;
     const isSame =
       kept.expected.depth === expected.depth &&
@@ -101,6 +102,7 @@ class ExtentMap implements FileMap {
         compareChecksums(volume, stored, computed, `extent tree of inode ${ino}`, place);
       }
     }
+    this.#nodes ??= new Lru(KEPT_NODES);
     this.#nodes.set(block, { expected, node });
     return node;
   }

@@ -52,6 +52,17 @@ export class FileContent {
     return result;
   }
 
+  /** As `read`, of a file that lies in a fragment whole, if that is the one that was read last; undefined otherwise. */
+  readNow(offset: number, length: number): Uint8Array | undefined {
+    const { fragment, fragmentOffset } = this.#file;
+    const last = this.#volume.lastFragment;
+    if (this.#blockCount > 0 || last === undefined || last.number !== fragment) return undefined;
+    const end = fragmentOffset + this.#size;
+    return end > last.data.length
+      ? undefined
+      : last.data.subarray(fragmentOffset + offset, fragmentOffset + offset + length);
+  }
+
   /** Fills `result`, which begins at byte `origin` of the file, from byte `from` to `to`: all blocks are asked for at once. */
   async #window(
     result: Uint8Array,
@@ -147,6 +158,7 @@ export class FileContent {
   async #tail(from: number, to: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
     const { start, size } = await this.#fragment(signal);
     const data = await this.#volume.block(start, size, { max: this.#volume.sb.blockSize }, false);
+    this.#volume.lastFragment = { number: this.#file.fragment!, data };
     const offset = this.#file.fragmentOffset;
     const needed = offset + (this.#size % this.#volume.sb.blockSize);
     if (needed > data.length) {

@@ -185,6 +185,11 @@ export class SquashInode implements Inode {
     return this.#fileContent().read(offset, count, signal, into);
   }
 
+  readNow(offset: number, length: number): Uint8Array | undefined {
+    const { type, size } = this.stat;
+    return type === "file" && offset + length <= size ? this.#fileContent().readNow(offset, length) : undefined;
+  }
+
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[]> {
     throwIfAborted(signal);
     if (this.stat.type === "file" && this.stat.size > 0) yield* this.#fileContent().extents(signal);

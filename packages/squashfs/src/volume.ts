@@ -43,6 +43,8 @@ export class Volume {
   readonly report: Report | undefined;
   /** Decoded blocks of files and fragments, by where they lie, how they are stored and what they must decode to. */
   readonly #blocks: BlockCache<string, Uint8Array>;
+  /** The fragment block that was asked for last: files that follow one another share one. */
+  lastFragment: { readonly number: number; readonly data: Uint8Array } | undefined;
   readonly #decode: Decode;
   readonly #decompressor: Decompressor | undefined;
   readonly #owners = new Map<number, number>();

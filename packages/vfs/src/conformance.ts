@@ -129,6 +129,7 @@ export function conformanceCases(expected: ExpectedVolume, options: ConformanceO
           if (type === "char" || type === "block" || type === "fifo" || type === "socket") {
             await rejects(`read of ${show(path)}`, inode.read(0, 1), "invalid-argument");
           }
+          if (type !== "file") same(`readNow of ${show(path)}`, inode.readNow?.(0, 1, new Uint8Array(1)), undefined);
           if (type !== "symlink") await rejects(`readLink of ${show(path)}`, inode.readLink(), "not-a-symlink");
         }
       },
@@ -204,8 +205,11 @@ async function checkReads(path: string, inode: Inode): Promise<void> {
       if (!equalBytes(piece, whole.subarray(at, at + step))) throw new Error(`${path}: ${step} bytes at ${at} differ`);
       const again = await inode.read(at, step, undefined, new Uint8Array(step).fill(0xdb));
       if (!equalBytes(again, piece)) throw new Error(`${path}: ${step} bytes at ${at} differ in memory to spare`);
+      checkNow(path, inode, at, piece);
     }
   }
+  checkNow(path, inode, 0, whole);
+  same(`${path}: bytes across the end, at once`, inode.readNow?.(0, size + 1, new Uint8Array(size + 1)), undefined);
   same(`${path}: bytes at the end`, (await inode.read(size, 10)).length, 0);
   same(`${path}: bytes far past the end`, (await inode.read(size + 1e9, 10)).length, 0);
   if (size > 0) same(`${path}: bytes across the end`, (await inode.read(size - 1, 10)).length, 1);
@@ -217,6 +221,12 @@ async function checkReads(path: string, inode: Inode): Promise<void> {
     }
     same(`${path}: the end of the stream`, at, size);
   }
+}
+
+/** What is read without waiting, where it can be, is what is read otherwise. */
+function checkNow(path: string, inode: Inode, at: number, expected: Uint8Array): void {
+  const now = inode.readNow?.(at, expected.length, new Uint8Array(expected.length).fill(0xdb));
+  if (now !== undefined && !equalBytes(now, expected)) throw new Error(`${path}: byte ${at} on, at once, differs`);
 }
 
 async function checkExtents(

@@ -64,6 +64,27 @@ export async function readThroughExtents(
   return gatherPieces(pieces, length, spare);
 }
 
+/**
+ * The same where nothing has to be waited for: undefined where the device cannot say so, or the extents are not all plain.
+ *
+ * @param into Memory of `length` bytes to spare.
+ * @throws ImageError as `readThroughExtents`.
+ */
+export function readThroughExtentsNow(
+  device: BlockDevice,
+  extents: readonly Extent[],
+  offset: number,
+  length: number,
+  into: Uint8Array,
+): Uint8Array | undefined {
+  if (extents.length !== 1 || into.length !== length) return undefined;
+  const { kind, logical, physical, length: size } = extents[0]!;
+  if (kind !== "data" || physical === undefined || logical > offset || logical + size < offset + length) {
+    return undefined;
+  }
+  return device.readNow?.(physical + offset - logical, length, into);
+}
+
 /** A part of a range whose bytes are on their way, and where it begins in the range: bytes. */
 export interface Piece {
   readonly at: number;

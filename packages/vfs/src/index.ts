@@ -12,6 +12,7 @@ export {
   readFile,
   readStream,
   readThroughExtents,
+  readThroughExtentsNow,
 } from "./file.js";
 export { FILE_TYPE_OF_DIRENT, FILE_TYPE_OF_MODE } from "./file-type.js";
 export {

@@ -123,6 +123,11 @@ export interface Inode {
    * @throws ImageError `is-a-directory`, `encrypted`, `invalid-argument` for what has no content.
    */
   read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
+  /**
+   * As `read` into this memory, if nothing has to be waited for; undefined is no answer: ask `read`. Throws what `read`
+   * rejects with.
+   */
+  readNow?(offset: number, length: number, into: Uint8Array): Uint8Array | undefined;
   /** Where the content lies, holes included, so that the runs cover the file from 0 to its size. */
   extents(signal?: AbortSignal): AsyncIterable<readonly Extent[]>;
 

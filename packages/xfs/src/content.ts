@@ -3,9 +3,9 @@ import type { Extent } from "@guestprobe/vfs";
 import type { BmapRecord } from "./bmap.js";
 import type { XfsContext } from "./context.js";
 import type { Dinode } from "./dinode.js";
-import { forkRecords, outside } from "./fork.js";
+import { forkList, forkRecords, outside } from "./fork.js";
 import { fsBlockToByte, realtimeBlockToByte } from "./geometry.js";
-import { XFS_DIFLAG_REALTIME } from "./layout/inode.js";
+import { XFS_DIFLAG_REALTIME, XFS_DINODE_FMT_EXTENTS } from "./layout/inode.js";
 
 /**
  * Where bytes `from` to `to` of a regular file lie: stored and unwritten extents, clipped to the size of the file.
@@ -25,6 +25,13 @@ export async function* contentExtents(
   for await (const records of forkRecords(ctx, inode.data, firstBlock, Math.ceil(end / blockSize), signal)) {
     yield records.map((record) => toExtent(ctx, inode, record, inode.size));
   }
+}
+
+/** All extents of a regular file that has them in its inode; undefined for others. @throws ImageError `corrupt`. */
+export function contentExtentsNow(ctx: XfsContext, inode: Dinode): readonly Extent[] | undefined {
+  const fork = inode.data;
+  if (fork.format !== XFS_DINODE_FMT_EXTENTS || isRealtime(inode)) return undefined;
+  return forkList(fork).map((record) => toExtent(ctx, inode, record, inode.size));
 }
 
 function toExtent(ctx: XfsContext, inode: Dinode, record: BmapRecord, size: number): Extent {

@@ -58,8 +58,8 @@ export async function* forkRecords(
   }
 }
 
-/** All extents of a fork that has them in the inode. */
-function forkList(fork: Fork): BmapRecord[] {
+/** All extents of a fork that has them in the inode. @throws ImageError `corrupt`. */
+export function forkList(fork: Fork): BmapRecord[] {
   if (fork.extents > Math.floor(fork.bytes.length / 16)) {
     const text = `inode ${fork.ino}: ${fork.extents} extents in a ${fork.kind} fork of ${fork.bytes.length} bytes`;
     throw new ImageError("corrupt", text, {

@@ -6,11 +6,12 @@ import {
   type Extent,
   type Inode,
   readThroughExtents,
+  readThroughExtentsNow,
   type Stat,
   type Xattr,
 } from "@guestprobe/vfs";
 import { readAttrs } from "./attr/read.js";
-import { contentDevice, contentExtents, coveringExtents } from "./content.js";
+import { contentDevice, contentExtents, contentExtentsNow, coveringExtents } from "./content.js";
 import { checkPart, readBytes, type SelfDescription, type XfsContext } from "./context.js";
 import { type Dinode, decodeDinode } from "./dinode.js";
 import { listDirectory } from "./dir/directory.js";
@@ -155,6 +156,13 @@ class XfsInode implements Inode {
       extents.push(...batch);
     }
     return readThroughExtents(device, extents, offset, count, signal, into);
+  }
+
+  readNow(offset: number, length: number, into: Uint8Array): Uint8Array | undefined {
+    const { type, size } = this.stat;
+    if (type !== "file" || offset + length > size) return undefined;
+    const extents = contentExtentsNow(this.#ctx, this.#core);
+    return extents && readThroughExtentsNow(this.#ctx.device, extents, offset, length, into);
   }
 
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[], void, undefined> {

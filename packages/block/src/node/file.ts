@@ -123,6 +123,19 @@ function fileDevice(fd: number, path: string, size: number, blocking: boolean): 
     return target;
   };
 
+  const readNow = (offset: number, length: number, into: Uint8Array): Uint8Array | undefined => {
+    checkRange(size, offset, length);
+    if (closed !== undefined || length >= SPLIT_MIN || into.length !== length) return undefined;
+    let got: number;
+    try {
+      got = readSync(fd, into, 0, length, offset);
+    } catch {
+      return undefined;
+    }
+    // A call that answers less, or fails, is `read`'s to repeat and to tell of.
+    return got === length ? into : undefined;
+  };
+
   const underWay = new Set<Promise<unknown>>();
   let closed: Promise<void> | undefined;
   const closeOnce = (): Promise<void> => {
@@ -147,6 +160,7 @@ function fileDevice(fd: number, path: string, size: number, blocking: boolean): 
         underWay.delete(reading);
       }
     },
+    ...(blocking ? { readNow } : {}),
     close: closeOnce,
     [Symbol.asyncDispose]: closeOnce,
   };

@@ -15,6 +15,10 @@ export function bufferDevice(source: Uint8Array, options: { readonly sectorSize?
       throwIfAborted(signal);
       return data.subarray(offset, offset + length);
     },
+    readNow(offset, length) {
+      checkRange(data.length, offset, length);
+      return data.subarray(offset, offset + length);
+    },
     peek(offset, length) {
       return offset >= 0 && length >= 0 && offset + length <= data.length
         ? data.subarray(offset, offset + length)

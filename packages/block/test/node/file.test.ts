@@ -31,6 +31,26 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
+test("what is read at once is what is read; where it is not all there, or large, or closed, `read` is left to say so", async () => {
+  await using patient = await openFile(at("image"));
+  expect(patient.readNow).toBeUndefined();
+  writeFileSync(at("cut"), data);
+  const device = await openFile(at("cut"), { blocking: true });
+  const into = new Uint8Array(100);
+  expect(device.readNow?.(7, 100, into)).toBe(into);
+  expect(into).toEqual(data.slice(7, 107));
+  expect(device.readNow?.(7, 99, into)).toBeUndefined();
+  expect(() => device.readNow?.(99_999, 2, new Uint8Array(2))).toThrow("pass the end");
+  expect(() => device.readNow?.(-1, 2, new Uint8Array(2))).toThrow("not a range");
+  truncateSync(at("cut"), 50);
+  expect(device.readNow?.(7, 100, into)).toBeUndefined();
+  await device.close();
+  expect(device.readNow?.(7, 10, into.subarray(0, 10))).toBeUndefined();
+  writeFileSync(at("large-now"), large);
+  await using big = await openFile(at("large-now"), { blocking: true });
+  expect(big.readNow?.(0, large.length, new Uint8Array(large.length))).toBeUndefined();
+});
+
 describe.each([[false], [true]])("blocking: %s", (blocking) => {
   test("reads what the file holds", async () => {
     await using device = await openFile(at("image"), { blocking });

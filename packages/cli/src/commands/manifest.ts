@@ -69,7 +69,7 @@ async function listBelow(
         }
         const parts =
           error === undefined && inode !== undefined && isRead(inode, hash)
-            ? await readParts(context, volume, at, inode)
+            ? (partsNow(context, volume, at, inode) ?? (await readParts(context, volume, at, inode)))
             : { path: at, inode, error };
         if (parts.error !== undefined && error === undefined) {
           out.log.report(findingFromError(parts.error, { device, path: at }));
@@ -115,6 +115,21 @@ async function readParts(context: Context, volume: Volume, path: Uint8Array, ino
 /** Most bytes of a file that is read by one call: most files are, and pieces cost more than their content. */
 const ONE_READ = 256 << 10;
 let spare: Uint8Array | undefined;
+
+/** The hash of a small file whose content nothing has to be waited for; undefined for others, and where anything is wrong. */
+function partsNow(context: Context, volume: Volume, path: Uint8Array, inode: Inode): EntryParts | undefined {
+  const { size, type } = inode.stat;
+  if (type !== "file" || size === 0 || size > ONE_READ || hashOnce === undefined) return undefined;
+  try {
+    checkSize(context, volume, inode);
+    spare ??= new Uint8Array(ONE_READ);
+    const content = inode.readNow?.(0, size, new Uint8Array(spare.buffer, 0, size));
+    return content && { path, inode, sha256: hashOnce("sha256", content, "hex") };
+  } catch (cause) {
+    imageErrorOnly(cause);
+    return undefined;
+  }
+}
 
 async function hashOf(context: Context, volume: Volume, inode: Inode): Promise<string> {
   const { size } = inode.stat;
