@@ -37,6 +37,8 @@ export default defineConfig({
       "packages/codec/test/{wasm,workers}.test.ts",
     ],
     testTimeout: 60_000,
+    // One after the other: what is counted is slower by half, and some tests hold hostile input to a time.
+    fileParallelism: false,
     coverage: {
       provider: "v8",
       include: DECODERS.map(sources),

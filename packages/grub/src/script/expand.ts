@@ -24,9 +24,41 @@ export interface Expansion {
 
 /**
  * Words to arguments, as GRUB 2.06 does it (script/execute.c, grub_script_arglist_to_argv): variables, splitting, then
- * patterns. An argument that nothing was put into vanishes; quotes put something in even when they are empty.
+ * patterns. An argument that nothing was put into vanishes; quotes put something in even when they are empty. A promise
+ * only where a pattern has to be looked for.
  */
-export async function expandWords(words: readonly Word[], context: ExpandContext): Promise<Expansion> {
+export function expandWords(words: readonly Word[], context: ExpandContext): Expansion | Promise<Expansion> {
+  const { built, unknown } = buildWords(words, context);
+  const { glob } = context;
+  if (glob !== undefined && built.some(mayBePattern)) return expandPatterns(built, unknown, glob, context.budget);
+  return { args: built.map(unprotect), unknown };
+}
+
+async function expandPatterns(
+  built: readonly string[],
+  unknown: string | undefined,
+  glob: GlobView,
+  budget: Budget,
+): Promise<Expansion> {
+  const args: string[] = [];
+  for (const word of built) {
+    const expanded = mayBePattern(word) ? await expandGlob(word, glob, budget) : undefined;
+    if (expanded === undefined) args.push(unprotect(word));
+    else {
+      for (const path of expanded) {
+        budget.spend("expansion", path.length);
+        args.push(path);
+      }
+    }
+  }
+  return { args, unknown };
+}
+
+/** Variables put in and split; what is to stand for itself is protected. */
+function buildWords(
+  words: readonly Word[],
+  context: ExpandContext,
+): { readonly built: readonly string[]; readonly unknown: string | undefined } {
   const { budget } = context;
   const built: (string | undefined)[] = [];
   let unknown: string | undefined;
@@ -55,20 +87,7 @@ export async function expandWords(words: readonly Word[], context: ExpandContext
       }
     }
   }
-  const args: string[] = [];
-  for (const word of built) {
-    if (word === undefined) continue;
-    const { glob } = context;
-    const expanded = glob === undefined || !mayBePattern(word) ? undefined : await expandGlob(word, glob, budget);
-    if (expanded === undefined) args.push(unprotect(word));
-    else {
-      for (const path of expanded) {
-        budget.spend("expansion", path.length);
-        args.push(path);
-      }
-    }
-  }
-  return { args, unknown };
+  return { built: built.filter((word) => word !== undefined), unknown };
 }
 
 /** Marks characters that are to stand for themselves. */

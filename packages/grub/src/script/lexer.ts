@@ -32,16 +32,10 @@ export class Token {
   readonly #source: Source;
   #at: Position | undefined;
 
-  constructor(
-    source: Source,
-    place: { readonly line: number; readonly index: number },
-    kind: TokenKind,
-    text: string,
-    parts: readonly WordPart[],
-  ) {
+  constructor(source: Source, line: number, index: number, kind: TokenKind, text: string, parts: readonly WordPart[]) {
     this.#source = source;
-    this.line = place.line;
-    this.index = place.index;
+    this.line = line;
+    this.index = index;
     this.kind = kind;
     this.text = text;
     this.parts = parts;
@@ -64,9 +58,19 @@ function isLive(code: number): boolean {
   return code < 128 && LIVE[code] === 1;
 }
 
+const NO_PARTS: readonly WordPart[] = [];
+
+function kindOf(plain: string): TokenKind {
+  if (KEYWORDS.has(plain)) return "keyword";
+  if (NAME.test(plain)) return "name";
+  return plain === "[[" || plain === "]]" ? "operator" : "word";
+}
+
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** After the `$`. The lexer of GRUB 2.06 (script/yylex.l, VARIABLE) knows these forms and no other. */
 const VARIABLE = /(?:([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?#*@])|\{([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?#*@])\})/y;
+/** Characters with which a word goes on after plain ones. */
+const JOINS = "\\'\"$";
 /** Characters that end a run of plain ones outside quotes. */
 const LIVE = new Uint8Array(128);
 for (const character of "{}|&$;<> \t\n'\"\\") LIVE[character.charCodeAt(0)] = 1;
@@ -101,11 +105,6 @@ export class Lexer {
     return this.#loadLine();
   }
 
-  /** Where the lexer stands, as indices into the source. */
-  get place(): { line: number; index: number } {
-    return { line: this.#number, index: this.#index };
-  }
-
   get position(): Position {
     return placeIn(this.source, this.#number, this.#index);
   }
@@ -129,8 +128,8 @@ export class Lexer {
     return this.#token("bad", "");
   }
 
-  #token(kind: TokenKind, text: string, parts: readonly WordPart[] = []): Token {
-    return new Token(this.source, this.place, kind, text, parts);
+  #token(kind: TokenKind, text: string): Token {
+    return new Token(this.source, this.#number, this.#index, kind, text, NO_PARTS);
   }
 
   next(): Token {
@@ -150,7 +149,6 @@ export class Lexer {
   }
 
   #lex(character: string): Token {
-    const { place } = this;
     if (character === "\n") return this.#advance("newline", 1);
     if (character === "{" || character === "}") return this.#advance(character, 1);
     if (character === ";" && this.#text[this.#index + 1] !== ";") return this.#advance(";", 1);
@@ -158,20 +156,24 @@ export class Lexer {
       const doubled = this.#text[this.#index + 1] === character && ";|&".includes(character);
       return this.#advance("operator", doubled ? 2 : 1);
     }
+    const [line, index] = [this.#number, this.#index];
+    const plain = this.#plainWord();
+    if (plain !== undefined) return new Token(this.source, line, index, kindOf(plain), plain, NO_PARTS);
     const word = this.#word();
-    if (word === "bad") return new Token(this.source, place, "bad", "", []);
-    const { plain, parts } = word;
-    const kind =
-      plain === undefined
-        ? "word"
-        : KEYWORDS.has(plain)
-          ? "keyword"
-          : NAME.test(plain)
-            ? "name"
-            : plain === "[[" || plain === "]]"
-              ? "operator"
-              : "word";
-    return new Token(this.source, place, kind, plain ?? "", parts);
+    if (word === "bad") return new Token(this.source, line, index, "bad", "", NO_PARTS);
+    const kind = word.plain === undefined ? "word" : kindOf(word.plain);
+    return new Token(this.source, line, index, kind, word.plain ?? "", word.parts);
+  }
+
+  /** A word that ends before anything but plain characters, as most do; undefined, and nothing passed over, for others. */
+  #plainWord(): string | undefined {
+    const text = this.#text;
+    let end = this.#index;
+    while (end < text.length && !isLive(text.charCodeAt(end))) end += 1;
+    if (end === this.#index || JOINS.includes(text[end] ?? "$")) return undefined;
+    const word = text.slice(this.#index, end);
+    this.#index = end;
+    return word;
   }
 
   #advance(kind: TokenKind, length: number): Token {

@@ -167,7 +167,8 @@ export class Machine extends MachineState {
   }
 
   async #for(command: Command & { kind: "for" }): Promise<number> {
-    const { args, unknown } = await this.#expand(command.words);
+    const expansion = this.#expand(command.words);
+    const { args, unknown } = expansion instanceof Promise ? await expansion : expansion;
     this.#loops += 1;
     let status = 0;
     for (const arg of args) {
@@ -223,7 +224,8 @@ export class Machine extends MachineState {
   async #simple(command: SimpleCommand): Promise<number> {
     this.at = command.at;
     this.#statusDoubt = undefined;
-    const expansion = await this.#expand(command.words);
+    const expanded = this.#expand(command.words);
+    const expansion = expanded instanceof Promise ? await expanded : expanded;
     let words = expansion.args;
     if (command.block !== undefined) {
       words = [...words, `{${command.block.text()}}`];
@@ -273,7 +275,8 @@ export class Machine extends MachineState {
     command: SimpleCommand,
     unknown: string | undefined,
   ): Promise<number | undefined> {
-    const answer = await this.world.onCommand?.({ name, args, at: command.at });
+    const { world } = this;
+    const answer = world.onCommand === undefined ? undefined : await world.onCommand({ name, args, at: command.at });
     if (answer !== undefined) {
       for (const [variable, value] of Object.entries(answer.set ?? {})) this.set(variable, value);
       if (answer.output !== undefined) this.print(answer.output);
