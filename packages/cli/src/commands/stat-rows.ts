@@ -1,11 +1,12 @@
 import { type FileType, plainStat, type Stat } from "@guestprobe/vfs";
 
 /**
- * Layout of a row, in the byte order of this machine: type u8, mode u16, uid, gid and nlink u32, size and ino f64, then the
+ * Layout of a row, big-endian: type u8, mode u16, uid, gid and nlink u32, size and ino f64, then the
  * four times, i64.
  */
 const ROW = 64;
-const CHUNK_ROWS = 1024;
+/** Most directories are small, and memory of its own for each costs more than its rows. */
+const CHUNK_ROWS = 64;
 
 const TYPES: readonly FileType[] = ["file", "dir", "symlink", "char", "block", "fifo", "socket"];
 /** Set beside the type where the format records no time of creation. */
