@@ -1,5 +1,13 @@
 import { equalBytes, ImageError, throwIfAborted } from "@guestprobe/block";
-import { clampRead, type Dirent, type Extent, type Inode, type Stat, type Xattr } from "@guestprobe/vfs";
+import {
+  clampRead,
+  type Dirent,
+  type Extent,
+  type Inode,
+  isContentRange,
+  type Stat,
+  type Xattr,
+} from "@guestprobe/vfs";
 import type { Context } from "./context.js";
 import { decodeDirItems, type NamedDirent, nameHash, pushDirents } from "./dir-item.js";
 import { deviceExtents, type FileContent, fileExtents, readContent, readContentNow } from "./file-data.js";
@@ -158,8 +166,7 @@ class BtrfsInode implements Inode {
   }
 
   readNow(offset: number, length: number, into: Uint8Array): Uint8Array | undefined {
-    const { type, size } = this.stat;
-    if (type !== "file" || length === 0 || offset + length > size) return undefined;
+    if (!isContentRange(this.stat, offset, length)) return undefined;
     return readContentNow(this.#context, this.#leaf, this.#item.ino, offset, length, into);
   }
 

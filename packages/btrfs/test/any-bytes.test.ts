@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { describe, it } from "vitest";
 import { decodeChunk, decodeSysChunkArray } from "../src/chunk.js";
 import { decodeLzo } from "../src/decompress.js";
-import { decodeDirItems } from "../src/dir-item.js";
+import { decodeDirItems, pushDirents } from "../src/dir-item.js";
 import { decodeFileExtent } from "../src/file-extent.js";
 import { decodeInodeItem } from "../src/inode-item.js";
 import { makeKey } from "../src/key.js";
@@ -51,6 +51,7 @@ const decoders: Readonly<Record<string, (data: Uint8Array) => unknown>> = {
   innerNode: (data) => nodeOf(data, 1),
   inode: (data) => decodeInodeItem(itemBytes(data, 0), 256),
   names: (data) => decodeDirItems(itemBytes(data, 0), "name"),
+  dirents: (data) => pushDirents(itemBytes(data, 0), []),
   attributes: (data) => decodeDirItems(itemBytes(data, 0), "xattr"),
   extent: (data) => decodeFileExtent({ ...itemBytes(data, 0), key, data, logical: 0 }, 4096),
   root: (data) => decodeRootItem(data, 5, 4096, 0),

@@ -2,7 +2,7 @@ import { encodeText } from "@guestprobe/block";
 import { decodeLzo1x } from "@guestprobe/codec";
 import { describe, expect, it } from "vitest";
 import { decodeLzo } from "../src/decompress.js";
-import { decodeDirItems, nameHash } from "../src/dir-item.js";
+import { decodeDirItems, type NamedDirent, nameHash, pushDirents } from "../src/dir-item.js";
 import { decodeFileExtent } from "../src/file-extent.js";
 import { decodeInodeItem } from "../src/inode-item.js";
 import { compareKeyAt, compareKeys, formatKey, makeKey, readKey } from "../src/key.js";
@@ -61,6 +61,20 @@ describe("directory items", () => {
       ["one", "dir"],
       ["two", "symlink"],
     ]);
+  });
+
+  it("entries of a directory are the same names, and one whose number is too large hides no other", () => {
+    const high = item("high").with(6, 0x20);
+    const names: NamedDirent[] = [];
+    pushDirents(itemBytes(Uint8Array.from([...item("one", 2), ...high, ...item("two", 0x87)]), 0), names);
+    expect(names.map(({ name, ino, type }) => [new TextDecoder().decode(name), ino, type])).toEqual([
+      ["one", 257, "dir"],
+      ["high", 257 + 2 ** 53, "file"],
+      ["two", 257, "symlink"],
+    ]);
+    for (const name of ["a/b", "a\0", ".", "..", ""]) {
+      expect(() => pushDirents(itemBytes(Uint8Array.from(item(name)), 100), []), name).toThrow(/name/);
+    }
   });
 
   it("an attribute has a value, and may have a slash in its name", () => {

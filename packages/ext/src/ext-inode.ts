@@ -4,6 +4,7 @@ import {
   type Dirent,
   type Extent,
   type Inode,
+  isContentRange,
   readThroughExtents,
   readThroughExtentsNow,
   type Stat,
@@ -102,9 +103,8 @@ export class ExtInode implements Inode {
   }
 
   readNow(offset: number, length: number, into: Uint8Array): Uint8Array | undefined {
-    const { type, size } = this.stat;
     const isPlain = this.#inline === undefined && (this.#inode.flags & EXT4_ENCRYPT_FL) === 0;
-    if (type !== "file" || !isPlain || offset + length > size) return undefined;
+    if (!isPlain || !isContentRange(this.stat, offset, length)) return undefined;
     const { device, sb } = this.#volume;
     const extents = extentsNow(this.#fileMap(), sb.blockSize, offset, length);
     return extents && readThroughExtentsNow(device, extents, offset, length, into);

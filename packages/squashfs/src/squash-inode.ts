@@ -7,6 +7,7 @@ import {
   type Extent,
   type FileType,
   type Inode,
+  isContentRange,
   nanoseconds,
   type Stat,
   type Xattr,
@@ -186,8 +187,7 @@ export class SquashInode implements Inode {
   }
 
   readNow(offset: number, length: number): Uint8Array | undefined {
-    const { type, size } = this.stat;
-    return type === "file" && offset + length <= size ? this.#fileContent().readNow(offset, length) : undefined;
+    return isContentRange(this.stat, offset, length) ? this.#fileContent().readNow(offset, length) : undefined;
   }
 
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[]> {

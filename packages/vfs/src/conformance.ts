@@ -209,7 +209,16 @@ async function checkReads(path: string, inode: Inode): Promise<void> {
     }
   }
   checkNow(path, inode, 0, whole);
-  same(`${path}: bytes across the end, at once`, inode.readNow?.(0, size + 1, new Uint8Array(size + 1)), undefined);
+  const outside = [
+    [0, size + 1],
+    [size, 1],
+    [-1, Math.min(size, 2)],
+    [0.5, 1],
+  ] as const;
+  for (const [at, length] of outside) {
+    const got = inode.readNow?.(at, length, new Uint8Array(length));
+    same(`${path}: ${length} bytes from byte ${at}, at once`, got, undefined);
+  }
   same(`${path}: bytes at the end`, (await inode.read(size, 10)).length, 0);
   same(`${path}: bytes far past the end`, (await inode.read(size + 1e9, 10)).length, 0);
   if (size > 0) same(`${path}: bytes across the end`, (await inode.read(size - 1, 10)).length, 1);

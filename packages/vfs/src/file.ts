@@ -1,5 +1,5 @@
 import { allocate, type BlockDevice, checkRange, ImageError, throwIfAborted, turnFor } from "@guestprobe/block";
-import type { Extent, Inode } from "./types.js";
+import type { Extent, Inode, Stat } from "./types.js";
 
 /**
  * Bytes of one read when a file is read whole or as a stream: enough for a device to read it by two processors at once,
@@ -21,6 +21,12 @@ const AHEAD = 3;
 export function clampRead(size: number, offset: number, length: number): number {
   checkRange(Number.MAX_SAFE_INTEGER, offset, Math.min(length, Number.MAX_SAFE_INTEGER - offset));
   return Math.max(0, Math.min(length, size - offset));
+}
+
+/** Whether a range of whole bytes, of one at least, lies within a regular file: what `readNow` may answer. */
+export function isContentRange({ type, size }: Stat, offset: number, length: number): boolean {
+  const isRange = Number.isInteger(offset) && Number.isInteger(length) && offset >= 0 && length > 0;
+  return type === "file" && isRange && offset + length <= size;
 }
 
 /**

@@ -5,6 +5,7 @@ export {
   clampRead,
   filePieces,
   gatherPieces,
+  isContentRange,
   type Piece,
   placeAt,
   type ReadFileOptions,

@@ -5,6 +5,7 @@ import {
   type Dirent,
   type Extent,
   type Inode,
+  isContentRange,
   readThroughExtents,
   readThroughExtentsNow,
   type Stat,
@@ -159,8 +160,7 @@ class XfsInode implements Inode {
   }
 
   readNow(offset: number, length: number, into: Uint8Array): Uint8Array | undefined {
-    const { type, size } = this.stat;
-    if (type !== "file" || offset + length > size) return undefined;
+    if (!isContentRange(this.stat, offset, length)) return undefined;
     const extents = contentExtentsNow(this.#ctx, this.#core);
     return extents && readThroughExtentsNow(this.#ctx.device, extents, offset, length, into);
   }
