@@ -124,19 +124,14 @@ const VERBS: readonly (readonly string[])[] = [
   [`no${HOSTILE}`, image],
 ];
 
+/** Each with what a report may call it. */
+const NAMED = VERBS.map((args) => {
+  const name = args.slice(0, 2).join(" ");
+  return [name.replace(/[^ -~]/g, "?"), args] as const;
+});
+
 describe("text", () => {
-  test.each(
-    VERBS.map(
-      (args) =>
-        [
-          args
-            .slice(0, 2)
-            .join(" ")
-            .replace(/[^ -~]/g, "?"),
-          args,
-        ] as const,
-    ),
-  )("%s", { timeout: 60_000 }, async (_, args) => {
+  test.each(NAMED)("%s", { timeout: 60_000 }, async (_, args) => {
     const { code, out, err } = await guestprobe(args);
     expect(code).toBeLessThanOrEqual(5);
     expect(UNSAFE.exec(out)).toBeNull();
@@ -145,18 +140,7 @@ describe("text", () => {
 });
 
 describe("JSON", () => {
-  test.each(
-    VERBS.map(
-      (args) =>
-        [
-          args
-            .slice(0, 2)
-            .join(" ")
-            .replace(/[^ -~]/g, "?"),
-          args,
-        ] as const,
-    ),
-  )("%s", { timeout: 60_000 }, async (_, args) => {
+  test.each(NAMED)("%s", { timeout: 60_000 }, async (_, args) => {
     const { code, out, err } = await guestprobe([...args, "--json"]);
     expect(code).toBeLessThanOrEqual(5);
     if (code !== 2) checkDocument(out);

@@ -1,6 +1,6 @@
-import * as crypto from "node:crypto";
+import { createHash, hash as hashOnce } from "node:crypto";
 import { findingFromError, ImageError } from "@guestprobe/block";
-import { type EntryParts, entryText, type Inode, toEntry, walkBatches } from "@guestprobe/vfs";
+import { type EntryParts, entryText, type Inode, type Stat, toEntry, walkBatches } from "@guestprobe/vfs";
 import { imagesThenOptionalPath } from "../arguments.js";
 import { checkSize, contentOf } from "../content.js";
 import type { Context } from "../context.js";
@@ -10,10 +10,6 @@ import { imageErrorOnly } from "../output/output.js";
 import { Progress } from "../output/progress.js";
 import type { Run } from "../verbs.js";
 import { readTarget } from "./listing.js";
-
-const { createHash } = crypto;
-/** Node has it from 20.12 on. */
-const hashOnce: typeof crypto.hash | undefined = crypto.hash;
 
 const SCHEMA = "guestprobe/manifest/1";
 
@@ -116,14 +112,20 @@ async function readParts(context: Context, volume: Volume, path: Uint8Array, ino
 const ONE_READ = 256 << 10;
 let spare: Uint8Array | undefined;
 
+/** Memory for a file that is read and hashed by one call, good until the next; undefined where it goes piece by piece. */
+function memoryFor({ type, size }: Stat): Uint8Array | undefined {
+  if (type !== "file" || size === 0 || size > ONE_READ) return undefined;
+  spare ??= new Uint8Array(ONE_READ);
+  return new Uint8Array(spare.buffer, 0, size);
+}
+
 /** The hash of a small file whose content nothing has to be waited for; undefined for others, and where anything is wrong. */
 function partsNow(context: Context, volume: Volume, path: Uint8Array, inode: Inode): EntryParts | undefined {
-  const { size, type } = inode.stat;
-  if (type !== "file" || size === 0 || size > ONE_READ || hashOnce === undefined) return undefined;
+  const into = memoryFor(inode.stat);
+  if (into === undefined) return undefined;
   try {
     checkSize(context, volume, inode);
-    spare ??= new Uint8Array(ONE_READ);
-    const content = inode.readNow?.(0, size, new Uint8Array(spare.buffer, 0, size));
+    const content = inode.readNow?.(0, into.length, into);
     return content && { path, inode, sha256: hashOnce("sha256", content, "hex") };
   } catch (cause) {
     imageErrorOnly(cause);
@@ -132,11 +134,10 @@ function partsNow(context: Context, volume: Volume, path: Uint8Array, inode: Ino
 }
 
 async function hashOf(context: Context, volume: Volume, inode: Inode): Promise<string> {
-  const { size } = inode.stat;
-  if (size > 0 && size <= ONE_READ && hashOnce !== undefined) {
+  const into = memoryFor(inode.stat);
+  if (into !== undefined) {
     checkSize(context, volume, inode);
-    spare ??= new Uint8Array(ONE_READ);
-    const content = await inode.read(0, size, context.watch.signal, new Uint8Array(spare.buffer, 0, size));
+    const content = await inode.read(0, into.length, context.watch.signal, into);
     checkLength(inode, content.length);
     return hashOnce("sha256", content, "hex");
   }
