@@ -1,6 +1,14 @@
 export { abortable, polledSignal, throwIfAborted, turnFor } from "./abort.js";
 export { crc32, crc32c, crc32cOfRecords, crc32cOfView, crc32cRaw, crc32cWord, type Gap } from "./crc.js";
-export { allocate, type BlockDevice, type ByteRange, checkRange, type MappedRange, readUpTo } from "./device.js";
+export {
+  allocate,
+  type BlockDevice,
+  type ByteRange,
+  checkRange,
+  type MappedRange,
+  readUpTo,
+  totalLength,
+} from "./device.js";
 export { errorsOf, type FieldOffsets, type FormatErrors } from "./error-place.js";
 export {
   describePlace,

@@ -101,30 +101,28 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
     throw new ImageError("io", `${data.length} bytes came back where ${length} were asked for`, { offset });
   };
 
-  /** What a run is read into before its pages are taken out: one memory, not new memory for each run. */
-  let spare: Uint8Array | undefined;
-
   const loadRun = async (first: number, count: number): Promise<void> => {
     const start = first * pageSize;
     const length = Math.min(count * pageSize, device.size - start);
     try {
-      let into: Uint8Array | undefined;
-      if (count > 1) {
-        into = spare !== undefined && spare.length >= length ? spare : allocate(length);
-        spare = undefined;
+      const parts: Uint8Array[] = [];
+      if (count > 1 && device.readParts !== undefined) {
+        for (let at = 0; at < length; at += pageSize) parts.push(allocate(Math.min(pageSize, length - at)));
+        await device.readParts(start, parts);
+      } else {
+        const data = await fetch(start, length);
+        // A copy, so that one kept page does not keep the whole run in memory; `slice` of a Node Buffer makes none.
+        if (count === 1) parts.push(data);
+        else for (let at = 0; at < length; at += pageSize) parts.push(new Uint8Array(data.subarray(at, at + pageSize)));
       }
-      const data = await fetch(start, length, undefined, into?.subarray(0, length));
       const kept = Math.min(count, maxPages);
       makeRoom(kept);
       for (let n = 0; n < count; n += 1) {
-        // A copy, so that one kept page does not keep the whole run in memory; `slice` of a Node Buffer makes none.
-        const page = count === 1 ? data : new Uint8Array(data.subarray(n * pageSize, (n + 1) * pageSize));
+        const page = parts[n]!;
         if (n >= count - kept) pages.set(first + n, { data: page, used: false });
         loading.get(first + n)?.resolve(page);
         loading.delete(first + n);
       }
-      // Not after a failure: then it may still be written to.
-      spare = into;
     } catch (error) {
       for (let n = 0; n < count; n += 1) {
         loading.get(first + n)?.reject(error);

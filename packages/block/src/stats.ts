@@ -1,14 +1,14 @@
-import type { BlockDevice } from "./device.js";
+import { type BlockDevice, totalLength } from "./device.js";
 
 /** How much was read through a counting device. */
 export interface ReadStats {
-  /** Calls of `read` that reached the device. */
+  /** Calls of `read` and its kin that reached the device. */
   reads: number;
   /** Bytes that these calls asked for. */
   bytes: number;
 }
 
-/** The same device, with each `read` counted in `stats`. Put it below the cache to count what really is read. */
+/** The same device, with each read counted in `stats`. Put it below the cache to count what really is read. */
 export function countReads(device: BlockDevice, stats: ReadStats = { reads: 0, bytes: 0 }): CountedDevice {
   const counted: CountedDevice = {
     size: device.size,
@@ -30,6 +30,14 @@ export function countReads(device: BlockDevice, stats: ReadStats = { reads: 0, b
       stats.reads -= 1;
       stats.bytes -= length;
       return undefined;
+    };
+  }
+  const readParts = device.readParts?.bind(device);
+  if (readParts !== undefined) {
+    counted.readParts = (offset, parts, signal) => {
+      stats.reads += 1;
+      stats.bytes += totalLength(parts);
+      return readParts(offset, parts, signal);
     };
   }
   if (device.peek !== undefined) counted.peek = (offset, length) => device.peek?.(offset, length);

@@ -280,6 +280,66 @@ describe("eviction", () => {
   });
 });
 
+describe("reads into parts", () => {
+  const inParts = (): { device: BlockDevice; calls: number[][]; bad: Set<number> } => {
+    const calls: number[][] = [];
+    const fake = fakeDevice(data);
+    const device: BlockDevice = {
+      ...fake,
+      readParts: async (offset, parts, signal) => {
+        calls.push(parts.map((part) => part.length));
+        let at = offset;
+        for (const part of parts) {
+          part.set(await fake.read(at, part.length, signal));
+          at += part.length;
+        }
+      },
+    };
+    return { device, calls, bad: fake.bad };
+  };
+
+  test("bring a run of pages, each in memory of its own; a page by itself is read", async () => {
+    const { device, calls } = inParts();
+    const cached = cachedDevice(device, lone);
+    const [first, second] = await Promise.all([cached.read(10, 20), cached.read(KIB + 5, 30)]);
+    expect([first, second]).toEqual([data.slice(10, 30), data.slice(KIB + 5, KIB + 35)]);
+    expect(calls).toEqual([[KIB, KIB]]);
+    expect(first?.buffer.byteLength).toBe(KIB);
+    await cached.read(4 * KIB, 10);
+    expect(calls).toHaveLength(1);
+    expect(cached.held).toBe(3 * KIB);
+  });
+
+  test("the last page of a device is as long as what is left", async () => {
+    const fake = fakeDevice(data.subarray(0, 2 * KIB + 100));
+    const sizes: number[][] = [];
+    const device: BlockDevice = {
+      ...fake,
+      readParts: async (offset, parts) => {
+        sizes.push(parts.map((part) => part.length));
+        let at = offset;
+        for (const part of parts) {
+          part.set(data.subarray(at, at + part.length));
+          at += part.length;
+        }
+      },
+    };
+    const cached = cachedDevice(device, lone);
+    expect(await cached.read(0, 2 * KIB + 100)).toEqual(data.slice(0, 2 * KIB + 100));
+    expect(sizes).toEqual([[KIB, KIB, 100]]);
+  });
+
+  test("a bad spot hides only itself, and no page of its run is kept", async () => {
+    const { device, bad } = inParts();
+    bad.add(KIB + 500);
+    const cached = cachedDevice(device, lone);
+    const [before, behind] = await Promise.allSettled([cached.read(0, 100), cached.read(KIB, 501)]);
+    expect(before).toEqual({ status: "fulfilled", value: data.slice(0, 100) });
+    expect(behind).toMatchObject({ status: "rejected", reason: { code: "io", offset: KIB + 500 } });
+    expect(cached.held).toBe(0);
+  });
+});
+
 describe("reads at once", () => {
   test("pass by the cache, but for what a held page has, and are there just where the device has them", async () => {
     const calls: number[] = [];

@@ -31,6 +31,24 @@ test("what is read at once is a read, but for what `read` is left to answer", ()
   expect(waiting.stats).toEqual({ reads: 0, bytes: 0 });
 });
 
+test("a read into parts is one read", async () => {
+  const filled: BlockDevice = {
+    ...fakeDevice(data),
+    readParts: async (offset, parts) => {
+      let at = offset;
+      for (const part of parts) {
+        part.set(data.subarray(at, at + part.length));
+        at += part.length;
+      }
+    },
+  };
+  const counted = countReads(filled);
+  const parts = [new Uint8Array(3), new Uint8Array(5)];
+  await counted.readParts?.(10, parts);
+  expect(parts).toEqual([data.slice(10, 13), data.slice(13, 18)]);
+  expect(counted.stats).toEqual({ reads: 1, bytes: 8 });
+});
+
 test("several devices may share one count", async () => {
   const stats = { reads: 0, bytes: 0 };
   await countReads(bufferDevice(data), stats).read(0, 3);
@@ -38,9 +56,10 @@ test("several devices may share one count", async () => {
   expect(stats).toEqual({ reads: 2, bytes: 7 });
 });
 
-test("peek and map are there just where the device has them", async () => {
+test("peek and its kin are there just where the device has them", async () => {
   expect(countReads(fakeDevice(data)).peek).toBeUndefined();
   expect(countReads(fakeDevice(data)).readNow).toBeUndefined();
+  expect(countReads(fakeDevice(data)).readParts).toBeUndefined();
   expect(countReads(fakeDevice(data)).map).toBeUndefined();
   const mapped: BlockDevice = {
     ...bufferDevice(data),

@@ -1,4 +1,4 @@
-import { type BlockDevice, ImageError, polledSignal } from "@guestprobe/block";
+import { type BlockDevice, ImageError, polledSignal, totalLength } from "@guestprobe/block";
 import { LINUX_WALK, type WalkOptions, type WalkPolicy } from "@guestprobe/vfs";
 import { UsageError } from "./exit.js";
 import type { Options } from "./verbs.js";
@@ -177,9 +177,9 @@ export class Watch {
     this.check();
   }
 
-  /** Whether a directory on this path, of so many components, may be entered. */
-  isTooDeep(components: number): boolean {
-    return components > this.#limits.depth;
+  /** Whether so many directories inside one another, the first and the last counted, are too many. */
+  isTooDeep(directories: number): boolean {
+    return directories > this.#limits.depth;
   }
 
   /** `device`, with the bounds checked at each read. */
@@ -199,6 +199,13 @@ export class Watch {
         // Then `read` is asked for it.
         if (data === undefined) this.#read -= length;
         return data;
+      };
+    }
+    const readParts = device.readParts?.bind(device);
+    if (readParts !== undefined) {
+      guarded.readParts = async (offset, parts, signal) => {
+        this.#countRead(totalLength(parts));
+        return readParts(offset, parts, signal);
       };
     }
     if (device.map !== undefined) {

@@ -6,12 +6,14 @@ import {
   openSync,
   read as readCallback,
   readSync,
+  readv,
+  readvSync,
   type Stats,
   statSync,
 } from "node:fs";
 import { availableParallelism } from "node:os";
 import { throwIfAborted } from "../abort.js";
-import { allocate, type BlockDevice, checkRange } from "../device.js";
+import { allocate, type BlockDevice, checkRange, totalLength } from "../device.js";
 import { ImageError, isImageError } from "../errors.js";
 import { alignDown } from "../u64.js";
 
@@ -33,6 +35,8 @@ export interface FileDevice extends BlockDevice, AsyncDisposable {
 
 /** Most bytes of one system call: Linux stops short of 2 GiB, and Node refuses more. */
 const MAX_CALL = 1 << 30;
+/** Most parts of one: IOV_MAX of Linux. */
+const MAX_PARTS = 1024;
 
 /**
  * Reads of this many bytes are two system calls at once, the first part in the thread pool: copying from the system's
@@ -123,6 +127,23 @@ function fileDevice(fd: number, path: string, size: number, blocking: boolean): 
     return target;
   };
 
+  /** By calls of many parts; where one ends early, or fails, each part by itself, which knows what to tell. */
+  const fillParts = async (parts: readonly Uint8Array[], offset: number): Promise<void> => {
+    let at = offset;
+    for (let first = 0; first < parts.length; first += MAX_PARTS) {
+      const some = parts.slice(first, first + MAX_PARTS);
+      let got = 0;
+      try {
+        got = blocking ? readvSync(fd, some, at) : await readvPooled(fd, some, at);
+      } catch {}
+      const isWhole = got === totalLength(some);
+      for (const part of some) {
+        if (!isWhole) await fill(part, 0, part.length, at, !blocking);
+        at += part.length;
+      }
+    }
+  };
+
   const readNow = (offset: number, length: number, into: Uint8Array): Uint8Array | undefined => {
     checkRange(size, offset, length);
     if (closed !== undefined || length >= SPLIT_MIN || into.length !== length) return undefined;
@@ -144,21 +165,31 @@ function fileDevice(fd: number, path: string, size: number, blocking: boolean): 
     closed ??= Promise.allSettled(underWay).then(() => closeFd(fd, blocking));
     return closed;
   };
+  const checkRead = (offset: number, length: number, signal: AbortSignal | undefined): void => {
+    checkRange(size, offset, length);
+    throwIfAborted(signal);
+    if (closed !== undefined) throw new ImageError("io", `${path}: was closed`, { offset });
+  };
+  /** Waits for a read, as a later `close` does; one that blocks has ended already. */
+  const track = async <T>(reading: Promise<T>, isOver: boolean): Promise<T> => {
+    if (isOver) return reading;
+    underWay.add(reading);
+    try {
+      return await reading;
+    } finally {
+      underWay.delete(reading);
+    }
+  };
   return {
     path,
     size,
     async read(offset, length, signal, into) {
-      checkRange(size, offset, length);
-      throwIfAborted(signal);
-      if (closed !== undefined) throw new ImageError("io", `${path}: was closed`, { offset });
-      const reading = readWhole(offset, length, into);
-      if (blocking && length < SPLIT_MIN) return reading;
-      underWay.add(reading);
-      try {
-        return await reading;
-      } finally {
-        underWay.delete(reading);
-      }
+      checkRead(offset, length, signal);
+      return track(readWhole(offset, length, into), blocking && length < SPLIT_MIN);
+    },
+    async readParts(offset, parts, signal) {
+      checkRead(offset, totalLength(parts), signal);
+      return track(fillParts(parts, offset), blocking);
     },
     ...(blocking ? { readNow } : {}),
     close: closeOnce,
@@ -178,6 +209,12 @@ function uncleared(length: number): Uint8Array {
 function readPooled(fd: number, target: Uint8Array, at: number, count: number, offset: number): Promise<number> {
   return new Promise((resolve, reject) => {
     readCallback(fd, target, at, count, offset, (cause, got) => (cause === null ? resolve(got) : reject(cause)));
+  });
+}
+
+function readvPooled(fd: number, parts: readonly Uint8Array[], offset: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    readv(fd, parts, offset, (cause, got) => (cause === null ? resolve(got) : reject(cause)));
   });
 }
 
