@@ -20,7 +20,7 @@ export interface WalkOptions {
   readonly signal?: AbortSignal;
 }
 
-/** One file of a walk: its inode, or the error that reading it met or both, when a directory breaks off. */
+/** One file of a walk: its inode, the error that reading it met, or both: a directory that breaks off or is not entered. */
 export interface WalkEntry {
   /** Made when it is asked for, and kept from then on. */
   readonly path: Uint8Array;
@@ -32,6 +32,8 @@ export interface WalkEntry {
   readonly dirent: Dirent | undefined;
   readonly inode: Inode | undefined;
   readonly error: ImageError | undefined;
+  /** Whether this file was given before: a directory is given again, with its error, where its entries break off. */
+  readonly isGivenAgain: boolean;
   /** Copies the path to byte `at` of `target`, which must have room for it, without an array of its own; where it ends. */
   copyPath(target: Uint8Array, at: number): number;
 }
@@ -60,6 +62,10 @@ class Walked implements WalkEntry {
     this.error = error;
     this.#path = path;
     this.#isWhole = isWhole;
+  }
+
+  get isGivenAgain(): boolean {
+    return false;
   }
 
   get path(): Uint8Array {
@@ -92,7 +98,13 @@ class Walked implements WalkEntry {
 
   /** The same with an error. */
   broken(error: ImageError): Walked {
-    return new Walked(this.path, true, this.depth, this.dirent, this.inode, error);
+    return new BrokenOff(this.path, true, this.depth, this.dirent, this.inode, error);
+  }
+}
+
+class BrokenOff extends Walked {
+  override get isGivenAgain(): boolean {
+    return true;
   }
 }
 

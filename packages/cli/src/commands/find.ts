@@ -45,8 +45,7 @@ export const find: Run = async (context, words, options) => {
         progress.step();
         if (entry.error !== undefined) {
           out.log.report(findingFromError(entry.error, { device, path: entry.path }));
-          // The directory itself was given before its entries broke off.
-          if (entry.inode?.stat.type === "dir") continue;
+          if (entry.isGivenAgain) continue;
         }
         if (!wanted(entry)) continue;
         found += 1;

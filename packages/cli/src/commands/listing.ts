@@ -125,7 +125,9 @@ const MAX_PATH = 16_384;
 
 const DOT = 0x2e;
 const SLASH = 0x2f;
-const componentsOf = (path: Uint8Array): number => path.reduce((count, byte) => count + (byte === SLASH ? 1 : 0), 0);
+/** Names in an absolute path: none in "/". */
+const componentsOf = (path: Uint8Array): number =>
+  path.length === 1 ? 0 : path.reduce((count, byte) => count + (byte === SLASH ? 1 : 0), 0);
 
 /**
  * Which directories a listing was in. A directory has one name: one that is found again is a loop or a lie, and is told,
@@ -133,13 +135,19 @@ const componentsOf = (path: Uint8Array): number => path.reduce((count, byte) => 
  */
 export class Entered {
   readonly #seen = new Set<string>();
+  readonly #above: number;
+
+  /** @param start Path of the directory that the listing begins with. */
+  constructor(start: Uint8Array) {
+    this.#above = componentsOf(start);
+  }
 
   /** Whether to enter; answers true once for each directory. */
   enter(context: Context, device: string, path: Uint8Array, inode: Inode): boolean {
     const { offset } = inode;
     const key = `${inode.subvolume ?? ""}:${inode.stat.ino}`;
     let error: ImageError | undefined;
-    if (path.length > MAX_PATH || context.watch.isTooDeep(componentsOf(path)))
+    if (path.length > MAX_PATH || context.watch.isTooDeep(componentsOf(path) - this.#above + 1))
       error = new ImageError("limit", "directories are nested too deep", { offset });
     else if (this.#seen.has(key)) {
       // What stands for a directory that Linux shows empty shares its number with others of its kind.

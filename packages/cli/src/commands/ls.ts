@@ -60,7 +60,7 @@ export const ls: Run = async (context, words, options) => {
 
 async function listAll(context: Context, place: Place, all: boolean, recursive: boolean, show: Show): Promise<void> {
   const pending: { path: Uint8Array; inode: Inode }[] = [{ path: place.path, inode: place.inode }];
-  const entered = new Entered();
+  const entered = new Entered(place.path);
   entered.enter(context, place.volume.device, place.path, place.inode);
   let first = true;
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {

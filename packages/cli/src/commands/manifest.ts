@@ -56,12 +56,12 @@ async function listBelow(
   let code: ExitCode = EXIT.yes;
   try {
     for await (const batch of walkBatches(start, path, context.watch.walk)) {
-      for (const { path: at, inode, error } of batch) {
+      for (const { path: at, inode, error, isGivenAgain } of batch) {
         context.watch.countEntry();
         if (error !== undefined) {
           out.log.report(findingFromError(error, { device, path: at }));
-          // A directory that breaks off was listed before its entries; its damage is a finding, not a second line.
-          if (inode?.stat.type === "dir") continue;
+          // The damage of a directory that breaks off is a finding, not a second line.
+          if (isGivenAgain) continue;
         }
         const parts =
           error === undefined && inode !== undefined && isRead(inode, hash)

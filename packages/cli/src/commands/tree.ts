@@ -21,7 +21,7 @@ export const tree: Run = async (context, words, options) => {
   const { device } = place.volume;
   let directories = 0;
   let others = 0;
-  const entered = new Entered();
+  const entered = new Entered(place.path);
 
   const document = out.options.json ? out.beginDocument("guestprobe/tree/1") : undefined;
   /** The object of a file, whose `children` follow. */
