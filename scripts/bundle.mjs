@@ -83,6 +83,8 @@ const listed = (clause) =>
 const COMMON = {
   bundle: true,
   platform: "node",
+  // Of a library that has both: what CommonJS exports is known only when it runs.
+  mainFields: ["module", "main"],
   target: "node20",
   minify: true,
   legalComments: "none",

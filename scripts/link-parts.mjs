@@ -6,7 +6,7 @@
  * esbuild's own CommonJS runs all that is imported, gives every export a getter, and goes through it at every use: that
  * took more of a start, and more of V8's code cache, than what was called in the end. Here exports are a plain object,
  * and imports variables. For that no module may change what it has exported, and none may need another to be defined
- * that needs it: both are checked, and end the build. Nor may a module do more than define, as all packages here say of
+ * that needs it: both are checked, and end the build, as a name does that its module does not export. Nor may a module do more than define, as all packages here say of
  * themselves ("sideEffects": false).
  */
 import { posix } from "node:path";
@@ -24,7 +24,7 @@ export function linkParts(modules, entry) {
   const parts = new Map();
   const add = (path) => {
     if (parts.has(path)) return parts.get(path).number;
-    const part = { number: parts.size, body: undefined, needs: [] };
+    const part = { number: parts.size, body: undefined, needs: [], takes: [], exported: [] };
     parts.set(path, part);
     Object.assign(
       part,
@@ -34,6 +34,9 @@ export function linkParts(modules, entry) {
   };
   add(entry);
   for (const path of parts.keys()) refuseCycle(path, parts, []);
+  for (const [path, { takes }] of parts)
+    for (const { from, name } of takes)
+      if (!parts.get(from).exported.includes(name)) throw new Error(`${path}: ${from} has no "${name}"`);
   const names = "exports,require,module,__filename,__dirname";
   return `"use strict";
 // What an ES module may import of this file by name.
@@ -72,7 +75,7 @@ function checkerOf(modules) {
 }
 
 /**
- * The body of a module's function, and the modules that it needs to be defined.
+ * The body of a module's function, the modules that it needs to be defined, and the names that it takes of others.
  *
  * @param add Numbers a module; undefined for what is not of the program.
  */
@@ -91,6 +94,11 @@ function linkPart(path, { treeOf, declarationOf }, add) {
   const exported = new Map(exports.flatMap(({ names }) => names));
   const changeable = new Set(exported.values());
 
+  const takes = [];
+  const take = (specifier, name) => {
+    if (specifier.startsWith(".") && name !== "*") takes.push({ from: place(specifier), name });
+  };
+
   const isImport = (identifier) => {
     for (let at = declarationOf(identifier); at !== undefined; at = at.parent)
       if (ts.isImportDeclaration(at)) return true;
@@ -101,6 +109,7 @@ function linkPart(path, { treeOf, declarationOf }, add) {
     if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
       const [specifier] = node.arguments;
       if (!ts.isStringLiteral(specifier)) throw new Error(`${path}: the name of an imported module is computed`);
+      for (const name of takenOf(node, path)) take(specifier.text, name);
       replace(node, `Promise.resolve().then(()=>${call(specifier.text)})`);
       return;
     }
@@ -120,6 +129,7 @@ function linkPart(path, { treeOf, declarationOf }, add) {
 
   const needs = [];
   for (const { statement, specifier, names } of imports) {
+    for (const { imported } of names) take(specifier, imported);
     const all = names.map(({ imported, local }) => `${imported}:${local}`).join(",");
     const whole = names.find(({ imported }) => imported === "*");
     if (whole !== undefined) replace(statement, `var ${whole.local}=${call(specifier)};`);
@@ -140,8 +150,20 @@ function linkPart(path, { treeOf, declarationOf }, add) {
   return {
     body: `${body.trim()}return{${[...exported].map((pair) => pair.join(":")).join(",")}}`,
     needs,
+    takes,
     exported: [...exported.keys()],
   };
+}
+
+/** The names that are taken of a module which is imported while the program runs. */
+function takenOf(call, path) {
+  let user = call.parent;
+  if (ts.isAwaitExpression(user)) user = user.parent;
+  while (ts.isParenthesizedExpression(user)) user = user.parent;
+  if (ts.isPropertyAccessExpression(user)) return [user.name.text];
+  if (ts.isVariableDeclaration(user) && ts.isObjectBindingPattern(user.name))
+    return user.name.elements.map(({ propertyName, name }) => (propertyName ?? name).text);
+  throw new Error(`${path}: the names of an imported module are taken in a form that is not foreseen`);
 }
 
 /** What a module imports and exports. Of a module that is not of the program "*" is all of it, as `require` answers. */

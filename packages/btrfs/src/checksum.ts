@@ -39,8 +39,8 @@ export async function loadChecksum(type: number, offset: number): Promise<Checks
       offset,
     });
   }
+  const { createBLAKE2b, createSHA256, createXXHash64 } = await import("hash-wasm");
   try {
-    const { createBLAKE2b, createSHA256, createXXHash64 } = await import("hash-wasm");
     if (type === 1) {
       const hasher = await createXXHash64();
       // The library gives the canonical, big-endian form; the disk holds the number little-endian.
@@ -50,6 +50,8 @@ export async function loadChecksum(type: number, offset: number): Promise<Checks
     const name = type === 2 ? "sha256" : "blake2";
     return { name, size: 32, of: (data) => hasher.init().update(data).digest("binary") };
   } catch (cause) {
+    // A mistake of a program must not pass for a volume that is not supported.
+    if (cause instanceof TypeError) throw cause;
     throw new ImageError("unsupported", "the checksum needs WebAssembly, which cannot be loaded here", {
       format: "btrfs",
       cause,
