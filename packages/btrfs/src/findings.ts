@@ -18,7 +18,7 @@ export const BTRFS_BAD_BLOCK: FindingKind = {
   explanation:
     "Every copy of the block fails its checksum. Its structure is sound, so it was read all the same, as GRUB would " +
     "read it; Linux refuses it. What it says may be wrong.",
-  next: ["read with checksums required to see what Linux would refuse", "run `btrfs check --readonly` on a copy"],
+  next: ["`--checksums require` shows what Linux would refuse", "run `btrfs check --readonly` on a copy"],
 };
 
 export const BTRFS_SUPER_COPY: FindingKind = {
@@ -59,7 +59,10 @@ export const BTRFS_MEMBER_STALE: FindingKind = {
     "The superblocks of the devices are of different generations: one of them was away while the volume was written to. " +
     "The others are preferred. Metadata that the stale device has is recognised by its generation; file data is not, " +
     "unless it is verified.",
-  next: ["run `btrfs scrub start` with all devices present", "read with data checksums verified"],
+  next: [
+    "run `btrfs scrub start` with all devices present",
+    "`--checksums require` verifies file data, and takes it from the other devices",
+  ],
 };
 
 export const BTRFS_DEVICE_SHORT: FindingKind = {
@@ -110,7 +113,7 @@ export const BTRFS_BAD_DATA: FindingKind = {
   explanation:
     "Every copy of a sector of file data fails its checksum, or has none where its file asks for one. The bytes were " +
     "given as they are on the disk, as GRUB would; Linux answers with an I/O error.",
-  next: ["restore the file from a backup", "read with checksums required to refuse such data"],
+  next: ["restore the file from a backup", "`--checksums require` refuses such data, as Linux does"],
 };
 
 /** Every kind of finding that this package reports. */

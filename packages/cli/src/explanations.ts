@@ -95,7 +95,7 @@ const ERROR_KINDS: readonly FindingKind[] = [
     "A limit was reached",
     "A bound on memory, time, entries or size stopped the work, so that a hostile or enormous image cannot take the host " +
       "down. What was answered until then was printed.",
-    "raise the limit: --limit-memory, --limit-time, --limit-entries",
+    "raise the limit that was reached: --limit-memory, --limit-time, --limit-entries, --limit-depth, --limit-reads, --limit-decoded, --limit-file",
   ),
   kind("not-found", "error", "There is no such file", "No volume has a file of that path, or the inode is not in use."),
   kind("not-a-directory", "error", "A component of the path is no directory", "The path goes through something else."),

@@ -203,6 +203,7 @@ function makeGuest(
         ...(realtime === undefined ? {} : { realtime }),
         ...(options.journal === undefined ? {} : { journal: options.journal as "ignore" | "replay" }),
         ...(options.checksums === undefined ? {} : { checksums: options.checksums as ChecksumPolicy }),
+        verify: options.checksums === "require",
       });
     } catch (cause) {
       const error = imageErrorOnly(cause);

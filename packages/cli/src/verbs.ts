@@ -83,7 +83,7 @@ const FS_OPTIONS: readonly OptionSpec[] = [
   },
   {
     flags: "--checksums <policy>",
-    description: "what a checksum that does not match means",
+    description: "what a checksum that does not match means; with require those of btrfs's file data are verified too",
     choices: ["require", "report", "ignore"],
     default: "report",
   },

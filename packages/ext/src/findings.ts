@@ -7,7 +7,7 @@ export const BAD_CHECKSUM: FindingKind = {
   explanation:
     "The structure was changed after its checksum was written: a damaged medium, a stray write, or a tool that does " +
     "not know metadata_csum. Linux refuses to use it. GRUB verifies no checksum of ext and reads on, as is done here.",
-  next: ["run `e2fsck -n` on a copy of the volume", "open with the checksum policy `require` to stop at the first one"],
+  next: ["run `e2fsck -n` on a copy of the volume", "`--checksums require` stops at the first one"],
 };
 
 export const BACKUP_SUPERBLOCK: FindingKind = {
@@ -78,7 +78,7 @@ export const JOURNAL_DIRTY: FindingKind = {
   explanation:
     "The volume was in use when the image was taken, or the guest crashed. Linux replays the journal when it mounts; " +
     "GRUB does not, and boots from what is in place. That is also what is shown, unless a replay is asked for.",
-  next: ['open with `journal: "replay"` to see the volume as Linux would', "shut the guest down cleanly"],
+  next: ["`--journal replay` shows the volume as Linux would see it", "shut the guest down cleanly"],
 };
 
 export const JOURNAL_DAMAGED: FindingKind = {

@@ -3,8 +3,9 @@ import { childPath, type Entry, type Inode, type Stat, toEntry } from "@guestpro
 import { imagesThenPath } from "../arguments.js";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit.js";
-import type { Place } from "../guest.js";
+import type { Guest, Place } from "../guest.js";
 import { escapeGuestText } from "../output/escape.js";
+import { imageErrorOnly } from "../output/output.js";
 import { modeText, shortTimeText, sizeText } from "../output/stat-text.js";
 import { type Column, columnWidths, tableLine } from "../output/table.js";
 import type { Run } from "../verbs.js";
@@ -26,7 +27,7 @@ type Show = (directory: Uint8Array, files: Listing, header: boolean) => Promise<
 export const ls: Run = async (context, words, options) => {
   const { images, path } = imagesThenPath(words);
   const guest = await context.open(images, options);
-  const place = await guest.place(path);
+  const place = await directoryOrItself(context, guest, path);
   const { out } = context;
   const { device } = place.volume;
   const document = out.options.json ? out.beginDocument("guestprobe/ls/1") : undefined;
@@ -57,6 +58,19 @@ export const ls: Run = async (context, words, options) => {
   out.endDocument();
   return EXIT.yes;
 };
+
+/** The directory that a path leads to; anything else is shown as it stands, a link by its own name and target. */
+async function directoryOrItself(context: Context, guest: Guest, path: string): Promise<Place> {
+  const itself = await guest.place(path, { followLast: false });
+  if (itself.inode.stat.type !== "symlink") return itself;
+  try {
+    const target = await guest.place(path.startsWith("(") ? path : `(${itself.volume.device})${path}`);
+    return target.inode.stat.type === "dir" ? target : itself;
+  } catch (cause) {
+    if (context.watch.ended(imageErrorOnly(cause))) throw cause;
+    return itself;
+  }
+}
 
 async function listAll(context: Context, place: Place, all: boolean, recursive: boolean, show: Show): Promise<void> {
   const pending: { path: Uint8Array; inode: Inode }[] = [{ path: place.path, inode: place.inode }];

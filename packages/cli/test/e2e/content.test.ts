@@ -220,6 +220,30 @@ test("what has no content is no usage error: 1", async () => {
   expect(err).toBe("guestprobe: (hd0,2)/etc/hostname has no content: its type is fifo\n");
 });
 
+test("--checksums require holds btrfs's file data against its checksums, too", async () => {
+  const file = join(scratch, "btrfs.img");
+  const image = fixtures("btrfs")
+    .find(({ name }) => name === "lzo-zlib")!
+    .image();
+  writeFileSync(file, image);
+  const { extents } = checkDocument((await guestprobe(["stat", "--json", file, "/etc/prose"])).out) as {
+    extents: { physical: number; physicalLength: number }[];
+  };
+  // In the padding behind the compressed bytes: only a checksum can tell.
+  const { physical, physicalLength } = extents[0]!;
+  image[physical + physicalLength - 1]! ^= 1;
+  writeFileSync(file, image);
+  const plain = await guestprobe(["cat", file, "/etc/prose"]);
+  expect([plain.code, plain.err]).toEqual([0, ""]);
+  const strict = await guestprobe(["manifest", "--checksums", "require", file]);
+  expect(strict.code).toBe(4);
+  const bad = strict.out.split("\n").filter((line) => line.includes('"error"'));
+  // The second shares the extent.
+  expect(bad.map((line) => checkDocument(line))).toMatchObject(
+    ["/etc/prose", "/shared"].map((path) => ({ path, sha256: null, error: { code: "bad-checksum" } })),
+  );
+});
+
 test.each(["search", "inspect", "parts"])("%s: a time limit is told, whatever met it", async (verb) => {
   const { code, err } = await guestprobe([verb, "--limit-time", "0ms", sample]);
   expect(code).toBe(4);

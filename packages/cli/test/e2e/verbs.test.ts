@@ -95,6 +95,25 @@ describe("one place", () => {
     expect(out).toMatch(/^lrwxrwxrwx .* mtab -> \/proc\/mounts$/m);
   });
 
+  test("ls of a link: the directory that it leads to, or else the link itself", async () => {
+    const link = join(scratch, "links.img");
+    const image = readFileSync(sample);
+    // The target of /etc/mtab, a fast symbolic link, stands in its inode; another of the same length.
+    const at = image.indexOf("/proc/mounts", 0, "latin1");
+    expect(at).toBeGreaterThan(0);
+    image.write("/boot/./grub", at, "latin1");
+    writeFileSync(link, image);
+    const to = async (...words: string[]) => (await guestprobe(["ls", "--checksums", "ignore", ...words])).out;
+    expect(await to(link, "(hd0,2)/etc/mtab")).toBe("grub.cfg\n");
+    expect(await to("-l", link, "(hd0,2)/etc/mtab")).toContain(" grub.cfg\n");
+    // To a file, and to nothing.
+    expect(await to(sample, "(hd0,2)/boot/vmlinuz")).toBe("vmlinuz\n");
+    expect(await to("-l", sample, "/boot/vmlinuz")).toMatch(/^lrwxrwxrwx .* vmlinuz -> vmlinuz-sample\n$/);
+    expect(await to("-l", sample, "(hd0,2)/etc/mtab")).toMatch(/ mtab -> \/proc\/mounts\n$/);
+    const { entries } = checkDocument(await to("--json", sample, "(hd0,2)/etc/mtab")) as { entries: object[] };
+    expect(entries).toEqual([expect.objectContaining({ path: "/etc/mtab", type: "symlink", target: "/proc/mounts" })]);
+  });
+
   test("ls -R descends, and --json says the same", async () => {
     const { out } = await guestprobe(["ls", "-R", sample, "(hd0,msdos2)/boot"]);
     expect(out).toContain("/boot/grub:\ngrub.cfg\n");
