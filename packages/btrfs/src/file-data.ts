@@ -24,13 +24,15 @@ import type { Location, Volume } from "./volume.js";
 /** Files of this many bytes are decoded wherever the caller said; to start threads for less costs more than it saves. */
 const LARGE = 1 << 20;
 
-/** The content of one inode. */
+/** The content of one inode, for one read of it. */
 export interface FileContent {
   readonly root: TreeRoot;
   readonly ino: number;
   /** Bytes. */
   readonly size: number;
   readonly noDataSum: boolean;
+  /** Set by a read that comes to an extent which is compressed. */
+  isEncoded: boolean;
 }
 
 /**
@@ -142,6 +144,7 @@ async function readExtent(
     return (await decompress(extent.bytes, extent.length)).subarray(from, from + length);
   }
   if (extent.kind === "data") return readStored(context, file, extent.address + from, length, signal, into);
+  file.isEncoded = true;
   // Of an extent that is not wanted as a whole, the rest is likely to be asked for next.
   const isWhole = extent.offset + from === 0 && length === extent.ramBytes;
   const decoded = await decodedExtent(context, file, extent, signal, isWhole ? into : undefined);

@@ -57,6 +57,7 @@ class BtrfsInode implements Inode {
   readonly #item: InodeItem;
   readonly #context: Context;
   readonly #subvolume: RootItem;
+  #isCopied = false;
 
   /** @throws ImageError `corrupt`. */
   constructor(context: Context, subvolume: RootItem, item: Item, ino: number) {
@@ -162,7 +163,14 @@ class BtrfsInode implements Inode {
     const count = clampRead(size, offset, length);
     throwIfAborted(signal);
     if (count === 0) return new Uint8Array(0);
-    return readContent(this.#context, this.#content, offset, count, signal, into);
+    const content = this.#content;
+    const bytes = await readContent(this.#context, content, offset, count, signal, into);
+    this.#isCopied = !content.isEncoded && this.#context.volume.blocks;
+    return bytes;
+  }
+
+  get isCopied(): boolean {
+    return this.#isCopied;
   }
 
   readNow(offset: number, length: number, into: Uint8Array): Uint8Array | undefined {
@@ -204,7 +212,7 @@ class BtrfsInode implements Inode {
 
   get #content(): FileContent {
     const { ino, size, noDataSum } = this.#item;
-    return { root: this.#subvolume.root, ino, size, noDataSum };
+    return { root: this.#subvolume.root, ino, size, noDataSum, isEncoded: false };
   }
 
   #requireDirectory(): void {

@@ -177,6 +177,13 @@ export class Volume {
     return result!;
   }
 
+  /** Whether all of its devices would block and not wait. */
+  get blocks(): boolean {
+    for (const found of this.#members.values())
+      if (found.some(({ device }) => device.readNow === undefined)) return false;
+    return true;
+  }
+
   /** As `read`, of a range that lies in one piece, if its first copy's device answers without waiting. */
   readNow(logical: number, length: number, into: Uint8Array): Uint8Array | undefined {
     const piece = mapPiece(this.chunkMap.find(logical), logical, length);

@@ -110,6 +110,10 @@ export class ExtInode implements Inode {
     return extents && readThroughExtentsNow(device, extents, offset, length, into);
   }
 
+  get isCopied(): boolean {
+    return this.#volume.device.readNow !== undefined;
+  }
+
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[]> {
     throwIfAborted(signal);
     const { type, size } = this.stat;

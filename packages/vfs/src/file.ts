@@ -158,7 +158,7 @@ interface PlacedPiece {
 
 /**
  * Answers bytes `start` to `end` of a file piece by piece, in order, while the reads of the `ahead` pieces after it are
- * under way; undefined after the last. An error comes at the piece it belongs to. Who stops early leaves reads behind that
+ * under way; undefined after the last. Where content is only copied it reads nothing ahead. An error comes at the piece it belongs to. Who stops early leaves reads behind that
  * nobody waits for. Not a generator, of which one around another would cost small files much.
  *
  * @param place Memory to spare for a piece, which nothing else uses until the piece after it is asked for.
@@ -194,7 +194,7 @@ function pieceReader(
       const reason = `the content ends at byte ${at + bytes.length} of ${end}`;
       throw new ImageError("corrupt", reason, { offset: inode.offset });
     }
-    while (underWay.length < ahead && next < end) ask();
+    while (underWay.length < ahead && next < end && inode.isCopied !== true) ask();
     return { at, bytes };
   };
 }
@@ -206,7 +206,7 @@ export interface ReadStreamOptions {
   readonly end?: number;
   /**
    * Pieces lie in memory that is used again, which saves new memory for each, half of the time that a large file takes;
-   * and the next pieces are read while one is used. Only for a caller that is done with a piece when it asks for the next.
+   * and the next pieces are read while one is used, where that takes more than a copy. Only for a caller that is done with a piece when it asks for the next.
    */
   readonly reuse?: boolean;
   readonly signal?: AbortSignal;
@@ -224,12 +224,20 @@ export async function* filePieces(inode: Inode, options: ReadStreamOptions = {})
   if (start >= end) await inode.read(start, 0, signal);
   const ahead = options.reuse === true && end - start > PIECE ? AHEAD : 0;
   const spare = ahead > 0 ? takeRing() : undefined;
-  const place = (at: number, length: number): Uint8Array | undefined => {
-    const slot = (((at - start) / PIECE) % (ahead + 1)) * PIECE;
-    return spare?.subarray(slot, slot + length);
+  // What was given back last is taken first: the processor still holds it.
+  const free = Array.from({ length: ahead + 1 }, (_, slot) => slot * PIECE).reverse();
+  const taken: number[] = [];
+  const place = (_at: number, length: number): Uint8Array | undefined => {
+    if (spare === undefined) return undefined;
+    const slot = free.pop()!;
+    taken.push(slot);
+    return spare.subarray(slot, slot + length);
   };
   const next = pieceReader(inode, start, end, ahead, place, signal);
-  for (let piece = await next(); piece !== undefined; piece = await next()) yield piece.bytes;
+  for (let piece = await next(); piece !== undefined; piece = await next()) {
+    yield piece.bytes;
+    free.push(...taken.splice(0, 1));
+  }
   // Not after an error or where the caller stopped: something may still be read into it then.
   if (spare !== undefined) keptRing = new WeakRef(spare);
 }

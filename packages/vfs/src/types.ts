@@ -128,6 +128,11 @@ export interface Inode {
    * rejects with.
    */
   readNow?(offset: number, length: number, into: Uint8Array): Uint8Array | undefined;
+  /**
+   * Whether the content that was read last was only copied, from a device that blocks: to read ahead then gains nothing, and
+   * what the processor still held is lost for it. Undefined where that is not known.
+   */
+  readonly isCopied?: boolean;
   /** Where the content lies, holes included, so that the runs cover the file from 0 to its size. */
   extents(signal?: AbortSignal): AsyncIterable<readonly Extent[]>;
 

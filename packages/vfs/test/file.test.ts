@@ -316,6 +316,34 @@ describe("filePieces with `reuse` reads three pieces ahead", () => {
     expect(asked).toHaveLength(6);
   });
 
+  test("but none where content is only copied, so that all pieces come into the same memory", async () => {
+    const { inode, asked, answer } = byHand(6);
+    const copied = Object.assign(inode, { isCopied: true });
+    const pieces = filePieces(copied, { reuse: true });
+    const places: (number | undefined)[] = [];
+    const read = async (n: number): Promise<void> => {
+      const piece = pieces.next();
+      await answer(n);
+      const { value } = await piece;
+      expect(value?.[0]).toBe(n + 1);
+      places.push(value?.byteOffset);
+    };
+    for (let n = 0; n < 3; n += 1) {
+      await read(n);
+      expect(asked).toHaveLength(n + 1);
+    }
+    expect(new Set(places).size).toBe(1);
+    // A piece that takes more than a copy: from there on they are asked for again.
+    copied.isCopied = false;
+    await read(3);
+    expect(asked).toHaveLength(6);
+    const last = asked.slice(3).map(({ into }) => into.byteOffset);
+    expect(new Set(last).size).toBe(3);
+    await read(4);
+    await read(5);
+    expect((await pieces.next()).done).toBe(true);
+  });
+
   test("no piece past the end that was asked for", async () => {
     const { inode, asked, answer } = byHand(4);
     const pieces = filePieces(inode, { reuse: true, start: MIB, end: 3 * MIB - 5 });

@@ -165,6 +165,10 @@ class XfsInode implements Inode {
     return extents && readThroughExtentsNow(this.#ctx.device, extents, offset, length, into);
   }
 
+  get isCopied(): boolean {
+    return contentDevice(this.#ctx, this.#core).readNow !== undefined;
+  }
+
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[], void, undefined> {
     throwIfAborted(signal);
     if (this.stat.type === "dir") throw this.#refuse("is-a-directory", "is a directory");

@@ -65,8 +65,8 @@ describe("a directory whose entries break off", () => {
 });
 
 describe("--limit-reads", () => {
-  test.each([["inspect"], ["search"], ["find", ROOT], ["manifest", ROOT]])("%s ends with 4", async (verb, path) => {
-    const words = [sample, ...(path === undefined ? [] : [path])];
+  test.each([["inspect"], ["search"], ["find", ROOT], ["manifest", ROOT]])("%s ends with 4", async (verb, ...paths) => {
+    const words = [sample, ...paths];
     const { code, err } = await guestprobe([verb, "--limit-reads", "4K", ...words]);
     expect(code).toBe(4);
     expect(err).toContain("more than 4096 bytes read from the images");
