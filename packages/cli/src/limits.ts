@@ -79,18 +79,13 @@ export function parseLimits(options: Options): Limits {
   };
 }
 
-/** How often memory is looked at, in calls and in milliseconds: a manifest checks its bounds ten times for each file. */
+/** Calls between two looks at the clock for when memory is to be looked at: a manifest checks its bounds ten times a file. */
 const MEMORY_EVERY = 64;
-const MEMORY_EVERY_MS = 10;
-
 /**
- * Whether this process holds more than so many bytes. The most that it ever held is asked for first, which takes 12 us
- * where the file of /proc that says what it holds now takes 500. But a process inherits the most from the one that
- * started it, so that above the limit it says nothing.
+ * Milliseconds between two looks at memory, each of which takes a fifth of one: the more room there is, the longer, for no
+ * process fills this many bytes in one.
  */
-function holdsMore(memory: number): boolean {
-  return process.resourceUsage().maxRSS * 1024 > memory && process.memoryUsage.rss() > memory;
-}
+const MEMORY_PAUSE = { least: 10, most: 100, bytesPerMs: 8 << 20 };
 
 /**
  * Holds a run to its limits: the one place that counts. Reads of the command line's disks block, so no timer would fire
@@ -102,6 +97,7 @@ export class Watch {
   readonly #start: number;
   #calls = 0;
   #memoryLooked = 0;
+  #memoryPause = 0;
   #entries = 0;
   #decoded = 0;
   #read = 0;
@@ -146,9 +142,21 @@ export class Watch {
     if (this.#calls % MEMORY_EVERY !== 0) return;
     const now = Date.now();
     // A clock that is set back must not stop the looking.
-    if (Math.abs(now - this.#memoryLooked) < MEMORY_EVERY_MS) return;
+    if (Math.abs(now - this.#memoryLooked) < this.#memoryPause) return;
     this.#memoryLooked = now;
-    if (holdsMore(memory)) this.#end(`the memory limit of ${memory} bytes is reached`);
+    this.#lookAtMemory(memory);
+  }
+
+  /**
+   * The most that this process ever held is asked for first, which takes less than the file of /proc that says what it holds
+   * now. But a process inherits the most from the one that started it, so that above the limit it says nothing.
+   */
+  #lookAtMemory(memory: number): void {
+    const most = process.resourceUsage().maxRSS * 1024;
+    if (most > memory && process.memoryUsage.rss() > memory)
+      this.#end(`the memory limit of ${memory} bytes is reached`);
+    const { least, most: longest, bytesPerMs } = MEMORY_PAUSE;
+    this.#memoryPause = Math.min(longest, Math.max(least, (memory - most) / bytesPerMs));
   }
 
   #end(message: string): never {

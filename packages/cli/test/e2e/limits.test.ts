@@ -64,6 +64,15 @@ describe("a directory whose entries break off", () => {
   });
 });
 
+test("--limit-memory ends the work where the process holds more", async () => {
+  // With so many disks the program is larger than the least that may be asked for.
+  const disks = Array.from({ length: 60 }, () => sample);
+  const { code, err } = await guestprobe(["inspect", "--limit-memory", "64M", ...disks]);
+  expect(code).toBe(4);
+  expect(err).toContain("the memory limit of 67108864 bytes is reached");
+  expect((await guestprobe(["inspect", "--limit-memory", "1G", ...disks])).code).toBe(0);
+});
+
 describe("--limit-reads", () => {
   test.each([["inspect"], ["search"], ["find", ROOT], ["manifest", ROOT]])("%s ends with 4", async (verb, ...paths) => {
     const words = [sample, ...paths];
