@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { createContext, runInContext } from "node:vm";
-import { build, transform } from "esbuild";
+import { transform } from "esbuild";
 import { expect, test } from "vitest";
+import { runInPage } from "./lib/page.js";
 
 /** The code of the README as a reader would copy it, and the packages in a page that has no Node. */
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -56,32 +56,7 @@ globalThis.probe = async (blob) => {
 `;
 
 test("block, vfs, partition, ext and grub run in a page: no Node module, no Node global", async () => {
-  const { outputFiles, metafile } = await build({
-    stdin: { contents: PAGE, resolveDir: root },
-    bundle: true,
-    write: false,
-    metafile: true,
-    platform: "browser",
-    target: "es2022",
-    format: "iife",
-    logLevel: "silent",
-  });
-  const code = outputFiles[0]!.text;
-  expect(Object.keys(metafile.inputs).filter((path) => path.includes("/node/"))).toEqual([]);
-  // What a page has, and nothing else: no process, Buffer, require or setImmediate.
-  const web = {
-    TextDecoder,
-    TextEncoder,
-    ReadableStream,
-    Blob,
-    DOMException,
-    AbortController,
-    AbortSignal,
-    queueMicrotask,
-  };
-  const page = createContext({ ...web });
-  runInContext(code, page);
-  const { probe } = page as unknown as { probe(blob: Blob): Promise<string> };
+  const { probe } = (await runInPage(PAGE)) as unknown as { probe(blob: Blob): Promise<string> };
   const answer = JSON.parse(await probe(new Blob([readFileSync(`${root}sample/guest.img`)]))) as unknown;
   expect(answer).toEqual({ text: GRUB_CFG, streamed: GRUB_CFG.length, hits: ["xen/xvda,msdos1"] });
 });
