@@ -137,14 +137,20 @@ export class TreeReader {
   async #load(expected: NodeExpectation, signal: AbortSignal | undefined): Promise<Node> {
     const { volume, nodesize, sectorsize, fsids, policy } = this.#options;
     const pieces = [...volume.pieces(expected.logical, nodesize)];
-    const ways = Math.max(1, ...pieces.map((piece) => volume.ways(piece)));
+    // Counted only once the first one failed.
+    let ways: number | undefined;
+    const hasWay = (way: number): boolean => {
+      if (way === 0) return true;
+      ways ??= Math.max(...pieces.map((piece) => volume.ways(piece)));
+      return way < ways;
+    };
     /** Why the first copy was not taken. */
     let reason: ImageError | undefined;
     /** Why nothing was. */
     let failure: ImageError | undefined;
     /** Fails its checksum and nothing else: better than nothing, where the policy allows. */
     let doubtful: Node | undefined;
-    for (let way = 0; way < ways; way += 1) {
+    for (let way = 0; hasWay(way); way += 1) {
       try {
         const { data, origin } = await this.#read(pieces, way, signal);
         const error = this.#checkSum(data, expected.logical, origin);
@@ -174,7 +180,7 @@ export class TreeReader {
     signal: AbortSignal | undefined,
   ): Promise<{ readonly data: Uint8Array; readonly origin: number | undefined }> {
     const { volume, nodesize } = this.#options;
-    const wayOf = (piece: Piece): number => Math.min(way, Math.max(0, volume.ways(piece) - 1));
+    const wayOf = (piece: Piece): number => (way === 0 ? 0 : Math.min(way, Math.max(0, volume.ways(piece) - 1)));
     const parts = await Promise.all(pieces.map((piece) => volume.readPiece(piece, wayOf(piece), signal)));
     const first = parts[0]!;
     if (parts.length === 1) {

@@ -81,8 +81,9 @@ export class Volume {
 
   /** The copies on devices that are there, in the order of the chunk, stale devices last. */
   #present(piece: Piece): Target[] {
-    const stale = (copy: Target): number => (this.#memberOf(copy.stripe)?.isStale ? 1 : 0);
-    return piece.copies.filter((copy) => this.#memberOf(copy.stripe)).sort((a, b) => stale(a) - stale(b));
+    const isStale = (copy: Target): boolean => this.#memberOf(copy.stripe)?.isStale === true;
+    const there = piece.copies.filter((copy) => this.#memberOf(copy.stripe));
+    return there.some(isStale) ? there.sort((a, b) => Number(isStale(a)) - Number(isStale(b))) : there;
   }
 
   #ways(piece: Piece): Way[] {

@@ -9,6 +9,7 @@ import {
 } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
+import type { BmapLeaf } from "./bmap.js";
 import { XFS_BAD_CHECKSUM, XFS_FOREIGN_BLOCK } from "./findings.js";
 import type { Superblock } from "./superblock.js";
 
@@ -46,6 +47,15 @@ export interface XfsContext {
   readonly described: CheckMemo;
   /** Leaf and node blocks of directories whose entries are in order. */
   readonly ordered: CheckMemo;
+  /** The leaf of an extent tree that was decoded last: each block of a large directory is looked up in the same one. */
+  readonly extentLeaf: { last: DecodedLeaf | undefined };
+}
+
+/** A leaf of the extent tree of inode `ino`, which lies at byte `at`. */
+export interface DecodedLeaf {
+  readonly at: number;
+  readonly ino: number;
+  readonly leaf: BmapLeaf;
 }
 
 /** Bytes of the data device: at once when they are in memory. */

@@ -34,6 +34,7 @@ export async function openXfs(device: BlockDevice, options: OpenOptions = {}): P
     inodes: new RecordTable(device, sb.blockSize),
     described: new CheckMemo(),
     ordered: new CheckMemo(),
+    extentLeaf: { last: undefined },
   });
   const sb = await chooseSuperblock(device, ctxOf, signal);
   const ctx = ctxOf(sb);

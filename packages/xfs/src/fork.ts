@@ -99,9 +99,7 @@ async function readChild(
     const text = `inode ${fork.ino}: its extent tree leads to block ${pointer}, which the volume does not have`;
     throw new ImageError("corrupt", text, { format: "xfs", structure, offset: fork.at });
   }
-  const data = await readBytes(ctx, at, ctx.sb.blockSize, signal);
-  checkSelf(ctx, data, at, { structure, crc: 64, uuid: 40, blkno: 24, owner: 56 }, fork.ino);
-  const child = decodeBmapBlock(data, at, ctx.sb.version === 5, node.level - 1);
+  const child = await decodeChild(ctx, fork, at, node.level - 1, signal);
   // Within its parent's range, or two parents could share a child and a small tree describe an endless file.
   const first = child.level === 0 ? (child as BmapLeaf).records[0]!.startOff : (child as BmapNode).keys[0]!;
   const last = child.level === 0 ? (child as BmapLeaf).records.at(-1)! : undefined;
@@ -109,6 +107,22 @@ async function readChild(
     const text = `inode ${fork.ino}: a block of its extent tree lies outside its parent's range`;
     throw new ImageError("corrupt", text, { format: "xfs", structure, offset: at });
   }
+  return child;
+}
+
+async function decodeChild(
+  ctx: XfsContext,
+  fork: Fork,
+  at: number,
+  level: number,
+  signal: AbortSignal | undefined,
+): Promise<BmapNode | BmapLeaf> {
+  const { last } = ctx.extentLeaf;
+  if (level === 0 && last?.at === at && last.ino === fork.ino) return last.leaf;
+  const data = await readBytes(ctx, at, ctx.sb.blockSize, signal);
+  checkSelf(ctx, data, at, { structure: "xfs_btree_lblock", crc: 64, uuid: 40, blkno: 24, owner: 56 }, fork.ino);
+  const child = decodeBmapBlock(data, at, ctx.sb.version === 5, level);
+  if (child.level === 0) ctx.extentLeaf.last = { at, ino: fork.ino, leaf: child as BmapLeaf };
   return child;
 }
 
