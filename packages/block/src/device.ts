@@ -40,10 +40,10 @@ export interface BlockDevice {
    */
   readNow?(offset: number, length: number, into: Uint8Array): Uint8Array | undefined;
   /**
-   * Fills `parts`, one with what lies behind the other's, from `offset` on, by one read: what is to be kept in pieces needs
-   * no copy. Otherwise as `read` with memory to spare; after an error the bytes may still be on their way.
+   * `length` bytes from `offset` in arrays of `size` bytes, the last of what is left, each with memory of its own: by one
+   * read, and without a copy for what is to be kept in pieces. Throws what `read` does.
    */
-  readParts?(offset: number, parts: readonly Uint8Array[], signal?: AbortSignal): Promise<void>;
+  readParts?(offset: number, length: number, size: number, signal?: AbortSignal): Promise<readonly Uint8Array[]>;
   /**
    * What is stored from `offset` on, in order, without a gap, clipped to the range. A device that does not know has no
    * such method: all of it is data.
@@ -66,13 +66,6 @@ export function checkRange(size: number, offset: number, length: number): void {
       offset,
     });
   }
-}
-
-/** Bytes of all parts together. */
-export function totalLength(parts: readonly Uint8Array[]): number {
-  let total = 0;
-  for (const part of parts) total += part.length;
-  return total;
 }
 
 /**

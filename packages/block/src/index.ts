@@ -7,7 +7,6 @@ export {
   checkRange,
   type MappedRange,
   readUpTo,
-  totalLength,
 } from "./device.js";
 export { errorsOf, type FieldOffsets, type FormatErrors } from "./error-place.js";
 export {

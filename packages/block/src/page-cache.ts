@@ -101,20 +101,21 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
     throw new ImageError("io", `${data.length} bytes came back where ${length} were asked for`, { offset });
   };
 
+  /** Pages that keep nothing but themselves in memory. */
+  const fetchParts = async (offset: number, length: number): Promise<readonly Uint8Array[]> => {
+    if (device.readParts !== undefined) return device.readParts(offset, length, pageSize);
+    const data = await fetch(offset, length);
+    const copies: Uint8Array[] = [];
+    // Not `slice`, which of a Node Buffer makes no copy.
+    for (let at = 0; at < length; at += pageSize) copies.push(new Uint8Array(data.subarray(at, at + pageSize)));
+    return copies;
+  };
+
   const loadRun = async (first: number, count: number): Promise<void> => {
     const start = first * pageSize;
     const length = Math.min(count * pageSize, device.size - start);
     try {
-      const parts: Uint8Array[] = [];
-      if (count > 1 && device.readParts !== undefined) {
-        for (let at = 0; at < length; at += pageSize) parts.push(allocate(Math.min(pageSize, length - at)));
-        await device.readParts(start, parts);
-      } else {
-        const data = await fetch(start, length);
-        // A copy, so that one kept page does not keep the whole run in memory; `slice` of a Node Buffer makes none.
-        if (count === 1) parts.push(data);
-        else for (let at = 0; at < length; at += pageSize) parts.push(new Uint8Array(data.subarray(at, at + pageSize)));
-      }
+      const parts = count === 1 ? [await fetch(start, length)] : await fetchParts(start, length);
       const kept = Math.min(count, maxPages);
       makeRoom(kept);
       for (let n = 0; n < count; n += 1) {

@@ -1,4 +1,4 @@
-import { type BlockDevice, totalLength } from "./device.js";
+import type { BlockDevice } from "./device.js";
 
 /** How much was read through a counting device. */
 export interface ReadStats {
@@ -34,10 +34,10 @@ export function countReads(device: BlockDevice, stats: ReadStats = { reads: 0, b
   }
   const readParts = device.readParts?.bind(device);
   if (readParts !== undefined) {
-    counted.readParts = (offset, parts, signal) => {
+    counted.readParts = (offset, length, size, signal) => {
       stats.reads += 1;
-      stats.bytes += totalLength(parts);
-      return readParts(offset, parts, signal);
+      stats.bytes += length;
+      return readParts(offset, length, size, signal);
     };
   }
   if (device.peek !== undefined) counted.peek = (offset, length) => device.peek?.(offset, length);

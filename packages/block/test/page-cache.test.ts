@@ -280,19 +280,18 @@ describe("eviction", () => {
   });
 });
 
-describe("reads into parts", () => {
-  const inParts = (): { device: BlockDevice; calls: number[][]; bad: Set<number> } => {
+describe("reads in parts", () => {
+  const inParts = (size = data.length): { device: BlockDevice; calls: number[][]; bad: Set<number> } => {
     const calls: number[][] = [];
-    const fake = fakeDevice(data);
+    const fake = fakeDevice(data.subarray(0, size));
     const device: BlockDevice = {
       ...fake,
-      readParts: async (offset, parts, signal) => {
-        calls.push(parts.map((part) => part.length));
-        let at = offset;
-        for (const part of parts) {
-          part.set(await fake.read(at, part.length, signal));
-          at += part.length;
-        }
+      readParts: async (offset, length, partSize) => {
+        calls.push([offset, length, partSize]);
+        const parts: Uint8Array[] = [];
+        for (let at = 0; at < length; at += partSize)
+          parts.push(await fake.read(offset + at, Math.min(partSize, length - at)));
+        return parts;
       },
     };
     return { device, calls, bad: fake.bad };
@@ -303,7 +302,7 @@ describe("reads into parts", () => {
     const cached = cachedDevice(device, lone);
     const [first, second] = await Promise.all([cached.read(10, 20), cached.read(KIB + 5, 30)]);
     expect([first, second]).toEqual([data.slice(10, 30), data.slice(KIB + 5, KIB + 35)]);
-    expect(calls).toEqual([[KIB, KIB]]);
+    expect(calls).toEqual([[0, 2 * KIB, KIB]]);
     expect(first?.buffer.byteLength).toBe(KIB);
     await cached.read(4 * KIB, 10);
     expect(calls).toHaveLength(1);
@@ -311,22 +310,10 @@ describe("reads into parts", () => {
   });
 
   test("the last page of a device is as long as what is left", async () => {
-    const fake = fakeDevice(data.subarray(0, 2 * KIB + 100));
-    const sizes: number[][] = [];
-    const device: BlockDevice = {
-      ...fake,
-      readParts: async (offset, parts) => {
-        sizes.push(parts.map((part) => part.length));
-        let at = offset;
-        for (const part of parts) {
-          part.set(data.subarray(at, at + part.length));
-          at += part.length;
-        }
-      },
-    };
+    const { device, calls } = inParts(2 * KIB + 100);
     const cached = cachedDevice(device, lone);
     expect(await cached.read(0, 2 * KIB + 100)).toEqual(data.slice(0, 2 * KIB + 100));
-    expect(sizes).toEqual([[KIB, KIB, 100]]);
+    expect([calls, cached.held]).toEqual([[[0, 2 * KIB + 100, KIB]], 2 * KIB + 100]);
   });
 
   test("a bad spot hides only itself, and no page of its run is kept", async () => {

@@ -1,4 +1,4 @@
-import { type BlockDevice, ImageError, polledSignal, totalLength } from "@guestprobe/block";
+import { type BlockDevice, ImageError, polledSignal } from "@guestprobe/block";
 import { LINUX_WALK, type WalkOptions, type WalkPolicy } from "@guestprobe/vfs";
 import { UsageError } from "./exit.js";
 import type { Options } from "./verbs.js";
@@ -211,9 +211,9 @@ export class Watch {
     }
     const readParts = device.readParts?.bind(device);
     if (readParts !== undefined) {
-      guarded.readParts = async (offset, parts, signal) => {
-        this.#countRead(totalLength(parts));
-        return readParts(offset, parts, signal);
+      guarded.readParts = async (offset, length, size, signal) => {
+        this.#countRead(length);
+        return readParts(offset, length, size, signal);
       };
     }
     if (device.map !== undefined) {

@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { availableParallelism } from "node:os";
 import { throwIfAborted } from "../abort.js";
-import { allocate, type BlockDevice, checkRange, totalLength } from "../device.js";
+import { allocate, type BlockDevice, checkRange } from "../device.js";
 import { ImageError, isImageError } from "../errors.js";
 import { alignDown } from "../u64.js";
 
@@ -128,7 +128,7 @@ function fileDevice(fd: number, path: string, size: number, blocking: boolean): 
   };
 
   /** By calls of many parts; where one ends early, or fails, each part by itself, which knows what to tell. */
-  const fillParts = async (parts: readonly Uint8Array[], offset: number): Promise<void> => {
+  const fillParts = async (parts: readonly Uint8Array[], offset: number, length: number): Promise<void> => {
     let at = offset;
     for (let first = 0; first < parts.length; first += MAX_PARTS) {
       const some = parts.slice(first, first + MAX_PARTS);
@@ -136,7 +136,7 @@ function fileDevice(fd: number, path: string, size: number, blocking: boolean): 
       try {
         got = blocking ? readvSync(fd, some, at) : await readvPooled(fd, some, at);
       } catch {}
-      const isWhole = got === totalLength(some);
+      const isWhole = got === Math.min(parts[0]!.length * MAX_PARTS, offset + length - at);
       for (const part of some) {
         if (!isWhole) await fill(part, 0, part.length, at, !blocking);
         at += part.length;
@@ -187,9 +187,13 @@ function fileDevice(fd: number, path: string, size: number, blocking: boolean): 
       checkRead(offset, length, signal);
       return track(readWhole(offset, length, into), blocking && length < SPLIT_MIN);
     },
-    async readParts(offset, parts, signal) {
-      checkRead(offset, totalLength(parts), signal);
-      return track(fillParts(parts, offset), blocking);
+    async readParts(offset, length, partSize, signal) {
+      checkRead(offset, length, signal);
+      checkRange(Number.MAX_SAFE_INTEGER, 1, partSize - 1);
+      const parts: Uint8Array[] = [];
+      for (let at = 0; at < length; at += partSize) parts.push(uncleared(Math.min(partSize, length - at)));
+      await track(fillParts(parts, offset, length), blocking);
+      return parts;
     },
     ...(blocking ? { readNow } : {}),
     close: closeOnce,

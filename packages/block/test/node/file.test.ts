@@ -127,43 +127,41 @@ describe.each([[false], [true]])("blocking: %s", (blocking) => {
     expect(Buffer.compare(await reading, large)).toBe(0);
   });
 
-  test("parts are filled one behind the other, however many", async () => {
+  test.each([1, 7, 4096, 99_000])("in parts of %d bytes, each with memory of its own", async (size) => {
     await using device = await openFile(at("image"), { blocking });
-    const lengths = [1, 4096, 0, 511, ...Array<number>(2500).fill(16)];
-    const parts = lengths.map((length) => new Uint8Array(length));
-    await device.readParts?.(99, parts);
-    expect(Buffer.compare(Buffer.concat(parts), data.subarray(99, 99 + 4608 + 40_000))).toBe(0);
-    await device.readParts?.(100_000, []);
-    await expect(device.readParts?.(99_998, [new Uint8Array(2), new Uint8Array(1)])).rejects.toMatchObject({
-      code: "past-end",
-    });
-    await expect(device.readParts?.(0, parts, AbortSignal.abort())).rejects.toMatchObject({ code: "aborted" });
+    const parts = (await device.readParts?.(99, 99_001, size)) ?? [];
+    expect(parts.slice(0, -1).every(({ length }) => length === size)).toBe(true);
+    expect(parts.every(({ length, buffer }) => buffer.byteLength === length)).toBe(true);
+    expect(Buffer.compare(Buffer.concat(parts), data.subarray(99, 99_100))).toBe(0);
+  });
+
+  test("parts: what is no range, no size, or aborted", async () => {
+    await using device = await openFile(at("image"), { blocking });
+    expect(await device.readParts?.(100_000, 0, 16)).toEqual([]);
+    await expect(device.readParts?.(99_998, 3, 2)).rejects.toMatchObject({ code: "past-end" });
+    for (const size of [0, -1, 0.5, Number.NaN])
+      await expect(device.readParts?.(0, 3, size)).rejects.toMatchObject({ code: "invalid-argument" });
+    await expect(device.readParts?.(0, 3, 2, AbortSignal.abort())).rejects.toMatchObject({ code: "aborted" });
   });
 
   test("parts of a file that is cut answer io, where it was cut", async () => {
     writeFileSync(at("cut-parts"), data);
     await using device = await openFile(at("cut-parts"), { blocking });
     truncateSync(at("cut-parts"), 1000);
-    const parts = [300, 300, 300].map((length) => new Uint8Array(length));
-    await expect(device.readParts?.(500, parts)).rejects.toThrow(
+    await expect(device.readParts?.(500, 900, 300)).rejects.toThrow(
       `${at("cut-parts")}: 200 bytes came back where 300 were asked for: the file was cut (at byte 800)`,
     );
-    await device.readParts?.(100, parts);
-    expect(Buffer.compare(Buffer.concat(parts), data.subarray(100, 1000))).toBe(0);
+    expect(Buffer.concat((await device.readParts?.(100, 900, 300)) ?? [])).toEqual(
+      Buffer.from(data.subarray(100, 1000)),
+    );
   });
 
   test("close waits for parts", async () => {
     const device = await openFile(at("image"), { blocking });
-    const parts = [new Uint8Array(50_000), new Uint8Array(50_000)];
-    let isRead = false;
-    const reading = device.readParts?.(0, parts).then(() => {
-      isRead = true;
-    });
+    const reading = device.readParts?.(0, 100_000, 50_000);
     await device.close();
-    expect(isRead).toBe(true);
-    await reading;
-    expect(Buffer.compare(Buffer.concat(parts), data)).toBe(0);
-    await expect(device.readParts?.(0, parts)).rejects.toMatchObject({ code: "io" });
+    expect(Buffer.compare(Buffer.concat((await reading) ?? []), data)).toBe(0);
+    await expect(device.readParts?.(0, 100, 10)).rejects.toMatchObject({ code: "io" });
   });
 
   test("a file that grows keeps its size", async () => {
