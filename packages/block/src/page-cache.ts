@@ -179,6 +179,7 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
     const page = pages.get(index);
     if (page === undefined || start + length > page.data.length) return undefined;
     page.used = true;
+    if (length === page.data.length) return page.data;
     // Not `subarray`, which takes twice as long.
     return new Uint8Array(page.data.buffer, page.data.byteOffset + start, length);
   };

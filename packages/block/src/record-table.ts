@@ -22,8 +22,10 @@ const STRETCH = 16 << 10;
  */
 export class RecordTable {
   readonly #device: BlockDevice;
-  /** By the memory that they lie in, which is the device's to give up, and where in it. */
-  readonly #known = new WeakMap<ArrayBufferLike, Map<number, RecordBlock>>();
+  /** By the memory that they lie in, which is the device's to give up. */
+  readonly #known = new WeakMap<ArrayBufferLike, RecordBlock>();
+  /** Those that do not fill their memory: where in it, too. */
+  readonly #parts = new WeakMap<ArrayBufferLike, Map<number, RecordBlock>>();
   readonly #unit: number;
   readonly #stretch: number;
   readonly #start: number;
@@ -58,17 +60,30 @@ export class RecordTable {
       data = this.#device.peek?.(from, this.#unit);
     }
     if (data === undefined) return undefined;
-    let blocks = this.#known.get(data.buffer);
+    this.#last = data.length === data.buffer.byteLength ? this.#whole(data, from) : this.#part(data, from);
+    return this.#last;
+  }
+
+  #whole(data: Uint8Array, at: number): RecordBlock {
+    let block = this.#known.get(data.buffer);
+    if (block === undefined) {
+      block = { at, view: viewOf(data), sums: undefined };
+      this.#known.set(data.buffer, block);
+    }
+    return block;
+  }
+
+  #part(data: Uint8Array, at: number): RecordBlock {
+    let blocks = this.#parts.get(data.buffer);
     if (blocks === undefined) {
       blocks = new Map();
-      this.#known.set(data.buffer, blocks);
+      this.#parts.set(data.buffer, blocks);
     }
     let block = blocks.get(data.byteOffset);
     if (block === undefined || block.view.byteLength !== data.length) {
-      block = { at: from, view: viewOf(data), sums: undefined };
+      block = { at, view: viewOf(data), sums: undefined };
       blocks.set(data.byteOffset, block);
     }
-    this.#last = block;
     return block;
   }
 }
