@@ -1,17 +1,14 @@
-import { readFileSync } from "node:fs";
 import { ImageError } from "@guestprobe/block";
 import { parseXlGuest, type XlDisk, type XlGuest } from "@guestprobe/boot";
 import { UsageError } from "./exit.js";
+import { readHostFile } from "./host-file.js";
+
+/** As much as `parseXlGuest` takes. */
+const MAX_CONFIG = 1 << 20;
 
 /** Reads a Xen guest configuration of the host. */
 export function readXlGuest(path: string): XlGuest {
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(path);
-  } catch (cause) {
-    throw new ImageError("io", `${path} cannot be read`, { cause });
-  }
-  return parseXlGuest(bytes);
+  return parseXlGuest(readHostFile(path, MAX_CONFIG));
 }
 
 /** The guest's disks that hold something, drives for media left out. */

@@ -68,7 +68,7 @@ export async function openFile(path: string, options: FileDeviceOptions = {}): P
     return fileDevice(fd, path, size, options.blocking === true);
   } catch (cause) {
     await closeFd(fd);
-    throw isImageError(cause) ? cause : new ImageError("io", `${path}: ${describe(cause)}`, { cause });
+    throw isImageError(cause) ? cause : new ImageError("io", `${path}: ${systemReason(cause)}`, { cause });
   }
 }
 
@@ -79,7 +79,7 @@ function openChecked(path: string): number {
     // O_NONBLOCK: a pipe that took the file's place since must not hang the call.
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
-    throw isImageError(cause) ? cause : new ImageError("io", `${path}: ${describe(cause)}`, { cause });
+    throw isImageError(cause) ? cause : new ImageError("io", `${path}: ${systemReason(cause)}`, { cause });
   }
 }
 
@@ -100,7 +100,7 @@ function fileDevice(fd: number, path: string, size: number, blocking: boolean): 
           ? await readPooled(fd, target, at, count, offset + at)
           : readSync(fd, target, at, count, offset + at);
       } catch (cause) {
-        throw new ImageError("io", `${path}: ${describe(cause)}`, { offset: offset + at, cause });
+        throw new ImageError("io", `${path}: ${systemReason(cause)}`, { offset: offset + at, cause });
       }
       if (got === 0) {
         const reason = `${path}: ${at} bytes came back where ${target.length} were asked for: the file was cut`;
@@ -252,7 +252,7 @@ async function blockDeviceSize(fd: number): Promise<number> {
 function closeFd(fd: number, blocking = false): Promise<void> {
   return new Promise((resolve, reject) => {
     const done = (cause?: unknown): void =>
-      cause ? reject(new ImageError("io", describe(cause), { cause })) : resolve();
+      cause ? reject(new ImageError("io", systemReason(cause), { cause })) : resolve();
     if (!blocking) return close(fd, done);
     try {
       closeSync(fd);
@@ -265,11 +265,12 @@ function closeFd(fd: number, blocking = false): Promise<void> {
 
 const errorCode = (cause: unknown): string | undefined => (cause as NodeJS.ErrnoException | undefined)?.code;
 
-/** A system error in words: "no such file", "permission denied". */
-function describe(cause: unknown): string {
+/** What a call of the system failed with, in words: "no such file", "permission denied". */
+export function systemReason(cause: unknown): string {
   const code = errorCode(cause);
   if (code === "ENOENT") return "no such file";
   if (code === "EACCES" || code === "EPERM") return "permission denied";
+  if (code === "EISDIR") return "is a directory";
   if (code === "ENXIO") return "is a device without a driver";
   return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,1 +1,1 @@
-export { type FileDevice, type FileDeviceOptions, openFile } from "./file.js";
+export { type FileDevice, type FileDeviceOptions, openFile, systemReason } from "./file.js";

@@ -41,7 +41,7 @@ export async function hostsOf(options: Options, xl: XlGuest | undefined): Promis
 }
 
 async function hostOfImage(name: string, options: Options): Promise<Host> {
-  const image = await readHostImage(name);
+  const image = readHostImage(name);
   const like = PROFILES.find(
     ({ loader, arch, container }) =>
       loader === "grub" && arch === image.arch && container === (image.platform === "xen_pvh" ? "pvh" : "pv"),

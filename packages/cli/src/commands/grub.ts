@@ -1,15 +1,17 @@
-import { readFile } from "node:fs/promises";
-import { ImageError } from "@guestprobe/block";
 import { menuLines, planLines } from "@guestprobe/grub/menu";
 import { encodeText, parseUnits, runText, type SyntaxProblem, sourceFromFile } from "@guestprobe/grub/script";
 import { textPair } from "@guestprobe/vfs";
 import type { Context } from "../context.js";
 import { EXIT, type ExitCode, UsageError } from "../exit.js";
 import { guestWorld } from "../grub-world.js";
+import { readHostFile } from "../host-file.js";
 import { escapeGuestText } from "../output/escape.js";
 import { findingJson } from "../output/output.js";
 import type { Options, Run } from "../verbs.js";
 import { menuJson, planJson } from "./menu-json.js";
+
+/** As much as GRUB's interpreter here reads of a file. */
+const MAX_SCRIPT = 1 << 25;
 
 const show = (text: string) => escapeGuestText(text);
 
@@ -27,17 +29,9 @@ export const grub: Run = async (context, words, options) => {
   ]);
 };
 
-async function readScript(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    throw new ImageError("io", `${path} cannot be read`, { cause });
-  }
-}
-
 /** As grub-script-check: is the syntax right, and is there anything to run. */
 async function check({ out }: Context, path: string): Promise<ExitCode> {
-  const bytes = await readScript(path);
+  const bytes = readHostFile(path, MAX_SCRIPT);
   const problems: SyntaxProblem[] = [];
   let commands = 0;
   // grub-script-check hands every line to the parser, those that start with # too.
@@ -61,7 +55,7 @@ async function check({ out }: Context, path: string): Promise<ExitCode> {
 
 async function run(context: Context, path: string, images: readonly string[], options: Options): Promise<ExitCode> {
   const { out } = context;
-  const bytes = await readScript(path);
+  const bytes = readHostFile(path, MAX_SCRIPT);
   const guest = await context.open(images, options);
   const { world, unread, dialect, platform } = guestWorld(guest, options);
   // Where a host's script runs there is no guest's directory: nothing is found through $prefix.

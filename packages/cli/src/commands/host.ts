@@ -1,26 +1,18 @@
-import { readFile } from "node:fs/promises";
-import { ImageError } from "@guestprobe/block";
 import { type HostImage, hostScript, parseHostImage } from "@guestprobe/boot";
 import { encodeText } from "@guestprobe/grub/script";
 import { textPair } from "@guestprobe/vfs";
 import { EXIT, UsageError } from "../exit.js";
+import { readHostFile } from "../host-file.js";
 import { escapeGuestText } from "../output/escape.js";
 import { wrap } from "../output/wrap.js";
 import type { Run } from "../verbs.js";
 
 /** A GRUB image is a few megabytes. */
-const MAX_IMAGE = 256 << 20;
+const MAX_IMAGE = 64 << 20;
 
 /** Reads a GRUB image from the host's disk. */
-export async function readHostImage(path: string): Promise<HostImage> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (cause) {
-    throw new ImageError("io", `${path} cannot be read`, { cause });
-  }
-  if (bytes.length > MAX_IMAGE) throw new ImageError("limit", `${path} has ${bytes.length} bytes`);
-  return parseHostImage(bytes);
+export function readHostImage(path: string): HostImage {
+  return parseHostImage(readHostFile(path, MAX_IMAGE));
 }
 
 const show = (text: string): string => escapeGuestText(text);
@@ -35,7 +27,7 @@ const scriptLines = (text: string): string[] =>
 export const host: Run = async ({ out }, words) => {
   const [path] = words;
   if (path === undefined || words.length > 1) throw new UsageError("host takes one ELF file");
-  const image = await readHostImage(path);
+  const image = readHostImage(path);
   const script = hostScript(image);
   const names = image.modules.map(({ name }) => name).toSorted();
   if (out.options.json) {

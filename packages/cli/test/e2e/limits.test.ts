@@ -83,6 +83,39 @@ describe("--limit-reads", () => {
   });
 });
 
+describe("files of the host", () => {
+  const uses = (file: string) => [
+    ["host", file],
+    ["grub", "check", file],
+    ["grub", "run", file, "--image", sample],
+    ["boot", "--xl", file],
+    ["boot", "--host", file, sample],
+    ["lint", "--xl", file],
+  ];
+
+  test.each(uses("/dev/zero"))("one without an end: %s %s", async (...words) => {
+    const { code, err, maxRss } = await guestprobe(words);
+    expect(code).toBe(4);
+    expect(err).toMatch(/\/dev\/zero: more than \d+ bytes/);
+    expect(maxRss).toBeLessThan(256 << 20);
+  });
+
+  test.each(uses(scratch))("a directory: %s %s", async (...words) => {
+    const { code, err } = await guestprobe(words);
+    expect(code).toBe(5);
+    expect(err).toContain(`${scratch}: is a directory`);
+  });
+
+  test.each(uses(join(scratch, "absent")).filter(([verb, option]) => verb !== "boot" || option !== "--host"))(
+    "one that is not there: %s %s",
+    async (...words) => {
+      const { code, err } = await guestprobe(words);
+      expect(code).toBe(5);
+      expect(err).toContain("absent: no such file");
+    },
+  );
+});
+
 describe("--limit-decoded", () => {
   test("what decoders make is counted over all files", async () => {
     const [fixture] = fixtures("squashfs").filter(({ name }) => name.includes("gzip"));
