@@ -25,7 +25,7 @@ export function nameDisks(count: number, as: string | undefined): readonly strin
     throw new UsageError(`--as: "${name}" is no name of a disk`, ["--as xvda,xvdb", "--as xvda1,xvda2", "--as hd0"]);
   });
   if (names.length !== count) {
-    throw new UsageError(`--as has ${names.length} names for ${count} images`, [
+    throw new UsageError(`--as: names given: ${names.length}, images: ${count}`, [
       "one name for each IMAGE, in their order",
     ]);
   }

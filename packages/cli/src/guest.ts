@@ -209,7 +209,9 @@ function makeGuest(
       const error = imageErrorOnly(cause);
       if (watch.ended(error)) throw error;
       failures.set(volume, error);
-      report(findingFromError(error));
+      const told = findingFromError(error);
+      // A subvolume that was asked for and is not there is no damage.
+      report(error.code === "not-found" && options.subvol !== undefined ? { ...told, severity: "warning" } : told);
       return undefined;
     }
   };

@@ -220,6 +220,22 @@ test("what has no content is no usage error: 1", async () => {
   expect(err).toBe("guestprobe: (hd0,2)/etc/hostname has no content: its type is fifo\n");
 });
 
+test("a subvolume that is not there is a no, not damage", async () => {
+  const file = join(scratch, "subvol.img");
+  writeFileSync(
+    file,
+    fixtures("btrfs")
+      .find(({ name }) => name === "subvolumes")!
+      .image(),
+  );
+  for (const which of ["999", "no/such"]) {
+    const { code, err } = await guestprobe(["ls", "--subvol", which, file, "/"]);
+    expect(code).toBe(1);
+    expect(err).toContain(which);
+  }
+  expect((await guestprobe(["ls", "--subvol", "one/dir/two", file, "/"])).code).toBe(0);
+});
+
 test("--checksums require holds btrfs's file data against its checksums, too", async () => {
   const file = join(scratch, "btrfs.img");
   const image = fixtures("btrfs")

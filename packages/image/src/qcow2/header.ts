@@ -66,7 +66,10 @@ const failV3 = failer("qcow2", QCowHeaderV3, 0);
 export function decodeHeader(data: Uint8Array): Qcow2Header {
   const view = viewOf(data);
   if (data.length < 8 || view.getUint32(0) !== QCOW2_MAGIC) {
-    throw new ImageError("not-this-format", "the magic is not QFI\\xfb", { format: "qcow2", offset: 0 });
+    throw new ImageError("not-this-format", 'the magic is not "QFI" with the byte 0xfb', {
+      format: "qcow2",
+      offset: 0,
+    });
   }
   const version = QCowHeader.version(view, 0);
   if (version === 1) throw fail.unsupported("version", "qcow version 1 is not read: convert it with qemu-img");
