@@ -144,6 +144,7 @@ describe("JSON", () => {
     const { code, out, err } = await guestprobe([...args, "--json"]);
     expect(code).toBeLessThanOrEqual(5);
     if (code !== 2) checkDocument(out);
+    expect(UNSAFE.exec(out)).toBeNull();
     expect(UNSAFE.exec(err)).toBeNull();
     expect(({} as Record<string, unknown>).polluted).toBeUndefined();
   });

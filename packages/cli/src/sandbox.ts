@@ -6,6 +6,7 @@ import { type FindingKind, finding } from "@guestprobe/block";
 import { isHostFile, isOnHost } from "./arguments.js";
 import { EXIT, type ExitCode, UsageError } from "./exit.js";
 import { type Limits, parseLimits } from "./limits.js";
+import { jsonText } from "./output/json-text.js";
 import { findingJson } from "./output/output.js";
 import { standardError, standardOutput } from "./output/standard.js";
 import type { Invocation } from "./program.js";
@@ -69,7 +70,7 @@ export async function runSandboxed(argv: readonly string[], invocation: Invocati
   if (whole) {
     const error = { code: "limit", message };
     const document = { schema: "guestprobe/error/1", error, findings: [findingJson(found)] };
-    standardOutput.stream.write(`${JSON.stringify(document, undefined, 2)}\n`);
+    standardOutput.stream.write(`${jsonText(document, 2)}\n`);
   }
   // A process that dies writes what no user should have to read.
   remarks.end((line) => /^(guestprobe:| {2}try:)/.test(line));

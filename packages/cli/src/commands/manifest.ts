@@ -6,6 +6,7 @@ import { checkSize, contentOf } from "../content.js";
 import type { Context } from "../context.js";
 import { EXIT, type ExitCode, exitCodeOf } from "../exit.js";
 import type { Volume } from "../guest.js";
+import { jsonText } from "../output/json-text.js";
 import { imageErrorOnly } from "../output/output.js";
 import { Progress } from "../output/progress.js";
 import type { Run } from "../verbs.js";
@@ -52,7 +53,7 @@ async function listBelow(
   const { out } = context;
   const { device } = volume;
   const progress = new Progress(out);
-  const prefix = `{"schema":"${SCHEMA}","device":${JSON.stringify(device)},`;
+  const prefix = `{"schema":"${SCHEMA}","device":${jsonText(device)},`;
   let code: ExitCode = EXIT.yes;
   try {
     for await (const batch of walkBatches(start, path, context.watch.walk)) {
@@ -88,7 +89,7 @@ async function listBelow(
  */
 function lineOf(device: string, prefix: string, parts: EntryParts): string {
   const entry = entryText(parts);
-  if (entry === undefined) return JSON.stringify({ schema: SCHEMA, device, ...toEntry(parts) });
+  if (entry === undefined) return jsonText({ schema: SCHEMA, device, ...toEntry(parts) });
   return prefix + entry.slice(1);
 }
 

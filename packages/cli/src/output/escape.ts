@@ -5,7 +5,7 @@ import { decodeTextStrict } from "@guestprobe/block";
  * paragraph separators, bidirectional marks, overrides and isolates, zero-width and tag characters, and the byte order
  * mark.
  */
-const UNSAFE =
+export const UNSAFE =
   // biome-ignore lint/suspicious/noMisleadingCharacterClass: the class lists code points one by one, on purpose
   /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]|[\u{e0000}-\u{e0fff}]/gu;
 

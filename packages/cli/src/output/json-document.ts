@@ -1,10 +1,12 @@
+import { jsonText } from "./json-text.js";
+
 /** Where a document is written to, piece by piece. */
 export interface TextSink {
   text(text: string): void;
 }
 
 /**
- * The one document of `--json`, written as it grows and laid out as `JSON.stringify` does with an indent of two: a list of
+ * The one document of `--json`, written as it grows and laid out as `jsonText` does with an indent of two: a list of
  * all files of a guest, held until its end, would take gigabytes. What is undefined is left out.
  */
 export class JsonDocument {
@@ -32,7 +34,7 @@ export class JsonDocument {
 
   value(value: unknown, key?: string): void {
     if (value === undefined) return;
-    const text = JSON.stringify(value, undefined, 2);
+    const text = jsonText(value, 2);
     // A line break in a string is escaped: those that are left are of the layout.
     this.#sink.text(this.#lead(key) + text.replaceAll("\n", `\n${this.#indent()}`));
   }

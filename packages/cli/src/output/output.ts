@@ -2,6 +2,7 @@ import { type Finding, FindingLog, ImageError, isImageError } from "@guestprobe/
 import { textPair } from "@guestprobe/vfs";
 import { escapeGuestText } from "./escape.js";
 import { JsonDocument } from "./json-document.js";
+import { jsonText } from "./json-text.js";
 import { standardError, standardOutput } from "./standard.js";
 import { STYLES } from "./styles.js";
 
@@ -85,7 +86,7 @@ export class Output {
 
   /** The one document of `--json`. */
   json(document: Record<string, unknown>): void {
-    this.line(JSON.stringify(document, undefined, 2));
+    this.line(jsonText(document, 2));
   }
 
   /** The same for an answer that may be long: its members follow, and `endDocument` is the last of them. */

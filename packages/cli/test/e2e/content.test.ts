@@ -220,6 +220,25 @@ test("what has no content is no usage error: 1", async () => {
   expect(err).toBe("guestprobe: (hd0,2)/etc/hostname has no content: its type is fifo\n");
 });
 
+test("a name that a terminal would obey is escaped in JSON, and read back as it was", async () => {
+  const image = readFileSync(sample);
+  // ext4_dir_entry_2 of /etc/hostname: name_len 8, file_type 1 and the name. U+009B begins a control sequence, U+007F deletes.
+  const at = image.indexOf("\x08\x01hostname", 0, "latin1") + 2;
+  expect(at).toBeGreaterThan(2);
+  image.write("a\xc2\x9b31m\x7fb", at, "latin1");
+  const file = join(scratch, "control.img");
+  writeFileSync(file, image);
+  const name = "/etc/a\u009b31m\u007fb";
+  const run = async (...words: string[]) =>
+    (await guestprobe([...words, "--checksums", "ignore", file, "(hd0,2)/etc"])).out;
+  const lines = (await run("manifest")).trim().split("\n").map(checkDocument);
+  expect(lines.map(({ path }) => path)).toContain(name);
+  for (const verb of [["find"], ["ls"], ["ls", "-lR"]]) {
+    const { entries } = checkDocument(await run(...verb, "--json")) as { entries: { path: string }[] };
+    expect(entries.map(({ path }) => path)).toContain(name);
+  }
+});
+
 test("a subvolume that is not there is a no, not damage", async () => {
   const file = join(scratch, "subvol.img");
   writeFileSync(

@@ -6,9 +6,18 @@ const folder = fileURLToPath(new URL("../../schema/", import.meta.url));
 const ajv = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true });
 for (const file of readdirSync(folder)) ajv.addSchema(JSON.parse(readFileSync(folder + file, "utf8")));
 
+/** What a terminal obeys, or hides and reorders text by: never as it is, in a document neither. Line feeds are of the layout. */
+const UNSAFE = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/;
+
+function parse(text: string): Record<string, unknown> {
+  const found = UNSAFE.exec(text)?.[0];
+  if (found !== undefined) throw new Error(`the document holds U+${found.charCodeAt(0).toString(16)} as it is`);
+  return JSON.parse(text) as Record<string, unknown>;
+}
+
 /** Parses a document and holds it against the published schema that it names. Throws with what does not fit. */
 export function checkDocument(text: string): Record<string, unknown> {
-  const document = JSON.parse(text) as Record<string, unknown>;
+  const document = parse(text);
   const validate = ajv.getSchema(`urn:${String(document.schema).replaceAll("/", ":")}`);
   if (validate === undefined) throw new Error(`no schema is published under the name ${String(document.schema)}`);
   const fits = validate(document) as boolean;
@@ -90,7 +99,7 @@ const fitsSarif = new Ajv2020({ strict: true, strictRequired: false, allErrors: 
 
 /** Parses a SARIF document and holds it against the standard. Throws with what does not fit. */
 export function checkSarif(text: string): Record<string, unknown> {
-  const document = JSON.parse(text) as Record<string, unknown>;
+  const document = parse(text);
   if (!fitsSarif(document)) throw new Error(`SARIF: ${ajv.errorsText(fitsSarif.errors, { separator: "\n" })}`);
   return document;
 }
