@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { checkDocument, checkSarif } from "../../../packages/cli/test/e2e/schema.js";
 import { fixtures } from "../../lib/fixtures.js";
 import { imageFixtures, unpackImage } from "../../lib/image-fixtures.js";
+import { dissectBtrfs } from "../formats/btrfs.js";
 import { dissectQcow2, dissectVhd, dissectVhdx, dissectVmdk } from "../formats/containers.js";
 import { dissectExt } from "../formats/ext.js";
 import { dissectFat } from "../formats/fat.js";
@@ -14,6 +15,7 @@ import { dissectIso9660 } from "../formats/iso9660.js";
 import { dissectLvm } from "../formats/mapped.js";
 import { dissectPartitions } from "../formats/partition.js";
 import { dissectSquashfs } from "../formats/squashfs.js";
+import { dissectXfs } from "../formats/xfs.js";
 import type { Anatomy, Dissect } from "../lib/spots.js";
 import type { Seed, Target } from "../lib/target.js";
 
@@ -154,6 +156,8 @@ function seeds(): readonly Seed[] {
   return [
     { name: "sample", bytes: sample, dissect: all(dissectPartitions, at(2048 * 512, dissectExt)) },
     ...volumes("ext", "small-checksums", dissectExt),
+    ...volumes("xfs", "v5-dirty", dissectXfs),
+    ...volumes("btrfs", "lzo-zlib", dissectBtrfs),
     ...volumes("lvm", "order", dissectLvm),
     ...volumes("fat", "fat12", dissectFat),
     ...volumes("iso9660", "both", dissectIso9660),
