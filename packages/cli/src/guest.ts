@@ -210,8 +210,7 @@ function makeGuest(
       if (watch.ended(error)) throw error;
       failures.set(volume, error);
       const told = findingFromError(error);
-      // A subvolume that was asked for and is not there is no damage.
-      report(error.code === "not-found" && options.subvol !== undefined ? { ...told, severity: "warning" } : told);
+      report(error.code === "not-found" && namesSubvolume(options) ? { ...told, severity: "warning" } : told);
       return undefined;
     }
   };
@@ -252,6 +251,9 @@ function makeGuest(
     },
   };
 }
+
+/** Whether a subvolume was asked for, which need not be there: that is no damage. The volume itself says which is the default. */
+const namesSubvolume = ({ subvol }: Options): boolean => !["top", "default", undefined].includes(subvol as string);
 
 /** The whole disk and each of its partitions that has bytes. */
 function volumesOf(disk: Disk | MappedDisk): Volume[] {
