@@ -13,14 +13,14 @@ interface Host {
 }
 
 /** The hosts that the command line asks for. */
-export async function hostsOf(options: Options, xl: XlGuest | undefined): Promise<readonly Host[]> {
+export function hostsOf(options: Options, xl: XlGuest | undefined): readonly Host[] {
   const name = options.host as string | undefined;
   const mode = options.mode as string | undefined;
   if (options.allHosts === true) {
     if (name !== undefined) throw new UsageError("--all-hosts and --host do not go together");
     return PROFILES.filter((profile) => mode === undefined || profile.mode === mode).map((profile) => ({ profile }));
   }
-  if (name === undefined && mode === undefined && xl !== undefined) return [await hostOfXl(xl, options)];
+  if (name === undefined && mode === undefined && xl !== undefined) return [hostOfXl(xl, options)];
   if (name === undefined) return [{ profile: PROFILES.find((profile) => profile.mode === (mode ?? "pv"))! }];
   const known = profileById(name);
   if (known !== undefined) {
@@ -33,14 +33,14 @@ export async function hostsOf(options: Options, xl: XlGuest | undefined): Promis
       PROFILES.map(({ id }) => `--host ${id}`),
     );
   }
-  const host = await hostOfImage(name, options);
+  const host = hostOfImage(name, options);
   if (mode !== undefined && mode !== host.profile.mode) {
     throw new UsageError(`${name} is an image for the mode ${host.profile.mode}`);
   }
   return [host];
 }
 
-async function hostOfImage(name: string, options: Options): Promise<Host> {
+function hostOfImage(name: string, options: Options): Host {
   const image = readHostImage(name);
   const like = PROFILES.find(
     ({ loader, arch, container }) =>
@@ -58,7 +58,7 @@ const LOADERS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** The loader that a Xen guest configuration asks for. */
-async function hostOfXl(xl: XlGuest, options: Options): Promise<Host> {
+function hostOfXl(xl: XlGuest, options: Options): Host {
   if (xl.type === "hvm")
     throw new ImageError("unsupported", "an HVM guest boots by its own firmware", { format: "xl.cfg" });
   if (xl.bootloader !== undefined) {

@@ -26,7 +26,7 @@ export const boot: Run = async (context, words, options) => {
   const verdicts: Verdict[] = [];
   const xl = options.xl === undefined ? undefined : readXlGuest(options.xl as string);
   const extra = xl?.cmdline;
-  for (const { profile, image } of await hostsOf(options, xl)) {
+  for (const { profile, image } of hostsOf(options, xl)) {
     const entry = options.entry as string | undefined;
     const dialect = options.grub as DialectName;
     verdicts.push(await bootVerdict(view, { profile, image, entry, extra, dialect, kernels }));

@@ -33,7 +33,7 @@ const lintGuest: Run = async (context, words, options) => {
   const kernels = new Kernels(view, { whole: true, signal: guest.signal });
   const xl = options.xl === undefined ? undefined : readXlGuest(options.xl as string);
   const verdicts: Verdict[] = [];
-  for (const { profile, image } of await hostsOf(options, xl)) {
+  for (const { profile, image } of hostsOf(options, xl)) {
     const dialect = options.grub as DialectName;
     verdicts.push(await bootVerdict(view, { profile, image, extra: xl?.cmdline, dialect, kernels }));
   }
