@@ -223,32 +223,33 @@ export async function* filePieces(inode: Inode, options: ReadStreamOptions = {})
   // Asked even when there is nothing to yield: an empty directory is to be refused as a full one is.
   if (start >= end) await inode.read(start, 0, signal);
   const ahead = options.reuse === true && end - start > PIECE ? AHEAD : 0;
-  const spare = ahead > 0 ? takeRing() : undefined;
   // What was given back last is taken first: the processor still holds it.
-  const free = Array.from({ length: ahead + 1 }, (_, slot) => slot * PIECE).reverse();
-  const taken: number[] = [];
+  const free = ahead > 0 ? takeMemory() : undefined;
+  const taken: Uint8Array[] = [];
   const place = (_at: number, length: number): Uint8Array | undefined => {
-    if (spare === undefined) return undefined;
-    const slot = free.pop()!;
-    taken.push(slot);
-    return spare.subarray(slot, slot + length);
+    if (free === undefined) return undefined;
+    // Made when it is needed: of files whose first piece cannot be read there may be thousands.
+    const memory = free.pop() ?? allocate(PIECE);
+    taken.push(memory);
+    return memory.subarray(0, length);
   };
   const next = pieceReader(inode, start, end, ahead, place, signal);
   for (let piece = await next(); piece !== undefined; piece = await next()) {
     yield piece.bytes;
-    free.push(...taken.splice(0, 1));
+    free?.push(...taken.splice(0, 1));
   }
   // Not after an error or where the caller stopped: something may still be read into it then.
-  if (spare !== undefined) keptRing = new WeakRef(spare);
+  if (free !== undefined) keptMemory = new WeakRef(free);
 }
 
 /** What the last file was read through: new memory is cleared by the system page by page, a tenth of what a file takes. */
-let keptRing: WeakRef<Uint8Array> | undefined;
+let keptMemory: WeakRef<Uint8Array[]> | undefined;
 
-function takeRing(): Uint8Array {
-  const ring = keptRing?.deref();
-  keptRing = undefined;
-  return ring ?? allocate((AHEAD + 1) * PIECE);
+/** Pieces of memory that nobody uses. */
+function takeMemory(): Uint8Array[] {
+  const memory = keptMemory?.deref();
+  keptMemory = undefined;
+  return memory ?? [];
 }
 
 /** The content as a web stream, which `Readable.fromWeb`, `Response` and `pipeTo` take. */
