@@ -346,6 +346,15 @@ describe("filePieces with `reuse` reads three pieces ahead", () => {
     expect((await pieces.next()).done).toBe(true);
   });
 
+  test("a file that breaks off at once costs the memory of one piece", async () => {
+    const { inode, asked, answer } = byHand(100);
+    const pieces = filePieces(inode, { reuse: true });
+    const first = pieces.next();
+    await answer(0, new Error("bad block"));
+    await expect(first).rejects.toThrow("bad block");
+    expect(asked.map(({ into }) => into.buffer.byteLength)).toEqual([MIB]);
+  });
+
   test("no piece past the end that was asked for", async () => {
     const { inode, asked, answer } = byHand(4);
     const pieces = filePieces(inode, { reuse: true, start: MIB, end: 3 * MIB - 5 });
