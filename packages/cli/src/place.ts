@@ -1,4 +1,4 @@
-import { ImageError } from "@guestprobe/block";
+import { decodeText, ImageError } from "@guestprobe/block";
 import { diskByHandle, GRUB_VERSIONS, grubMapName, type PartitionName, parseDeviceName } from "@guestprobe/grub";
 import type { Partition } from "@guestprobe/partition";
 import { type FileSystem, type Resolved, type ResolveOptions, resolve } from "@guestprobe/vfs";
@@ -6,7 +6,7 @@ import { UsageError } from "./exit.js";
 import type { Disk, Place, Volume } from "./guest.js";
 import type { Watch } from "./limits.js";
 import type { MappedDisk } from "./mapped.js";
-import { unescapeGuestText } from "./output/escape.js";
+import { deviceText, unescapeGuestText } from "./output/escape.js";
 import { imageErrorOnly, type Output } from "./output/output.js";
 
 export interface Volumes {
@@ -83,7 +83,7 @@ async function findOnAny(
     try {
       const found = await resolveTyped(fs, path, walk);
       if (found === undefined) continue;
-      if (order.length > 1) out.remark(`${path} is taken from (${volume.device})`);
+      if (order.length > 1) out.remark(`${path} is taken from ${deviceText(volume.device)}`);
       return { volume, fs, ...found };
     } catch (cause) {
       const error = imageErrorOnly(cause);
@@ -111,14 +111,23 @@ function isPartition(partition: Partition | undefined, steps: readonly Partition
 
 /**
  * The volume of a device name: GRUB's own, or `hd0`, `hd0,1`, `hd0,msdos1` for the disks in their order; for logical volumes
- * and arrays also GRUB's name by UUID.
+ * and arrays also GRUB's name by UUID; and each of them in the form in which it is printed.
  *
  * @throws UsageError naming the devices that are there.
  */
-export function findVolume(
+export function findVolume(guest: Pick<Volumes, "disks" | "mapped" | "volumes">, text: string): Volume {
+  const found = volumeNamed(guest, text) ?? volumeNamed(guest, decodeText(unescapeGuestText(text)));
+  if (found !== undefined) return found;
+  throw new UsageError(
+    `there is no device (${text})`,
+    guest.volumes.map((volume) => deviceText(volume.device)),
+  );
+}
+
+function volumeNamed(
   { disks, mapped, volumes }: Pick<Volumes, "disks" | "mapped" | "volumes">,
   text: string,
-): Volume {
+): Volume | undefined {
   // Of a version that opens nested names: what is there is read, whatever the host's GRUB makes of its name.
   const name = parseDeviceName(text, GRUB_VERSIONS["2.12"]);
   const alias = name === undefined ? null : /^hd(\d+)$/.exec(name.disk);
@@ -128,10 +137,5 @@ export function findVolume(
       (candidate) =>
         candidate.name === name?.disk || candidate.name === `xen/${name?.disk}` || candidate.name === byHandle,
     ) ?? mapped.find(({ volume }) => [volume.name, ...volume.aliases].includes(name?.disk ?? ""));
-  const found = volumes.find((volume) => volume.disk === disk && isPartition(volume.partition, name?.partitions ?? []));
-  if (found !== undefined) return found;
-  throw new UsageError(
-    `there is no device (${text})`,
-    volumes.map((volume) => `(${volume.device})`),
-  );
+  return volumes.find((volume) => volume.disk === disk && isPartition(volume.partition, name?.partitions ?? []));
 }

@@ -3,7 +3,7 @@ import type { DialectName } from "@guestprobe/grub/script";
 import { bootView } from "../boot-view.js";
 import { EXIT, type ExitCode } from "../exit.js";
 import { kernelCache } from "../kernel-cache.js";
-import { escapeGuestText } from "../output/escape.js";
+import { deviceText, escapeGuestText } from "../output/escape.js";
 import { findingJson, type Output } from "../output/output.js";
 import { formatBytes, table } from "../output/table.js";
 import type { Run } from "../verbs.js";
@@ -61,7 +61,7 @@ function showVerdict(out: Output, verdict: Verdict): void {
   out.line();
   for (const { kind, rule, device, path, ok, reason } of verdict.attempts) {
     // What a search by UUID or label looked for is no path.
-    const place = device === undefined ? "" : `(${device})${path.startsWith("/") ? show(path) : ""}`;
+    const place = device === undefined ? "" : `${deviceText(device)}${path.startsWith("/") ? show(path) : ""}`;
     const what =
       kind === "search"
         ? `${show(rule)}${ok ? `: ${place}` : ""}`
@@ -70,32 +70,32 @@ function showVerdict(out: Output, verdict: Verdict): void {
   }
   out.line();
   const line = (label: string, text: string): void => out.line(`${label.padEnd(9)} ${text}`);
-  for (const { device, path } of verdict.chain) line("loader", `(${device})${show(path)}`);
+  for (const { device, path } of verdict.chain) line("loader", `${deviceText(device)}${show(path)}`);
   if (verdict.entry !== undefined) line("entry", `${verdict.entry.path.join(">")}  ${show(verdict.entry.title)}`);
   const { kernel } = verdict;
   if (kernel !== undefined) {
     const { kind, compression, release, arch, pv, pvh } = kernel.kernel;
     const able = [pv === true ? "PV" : "", pvh === true ? "PVH" : ""].filter((word) => word !== "").join(" and ");
     const facts = [formatBytes(kernel.size), kind, compression, arch, release, able === "" ? undefined : able];
-    line("kernel", `(${kernel.device})${show(kernel.path)}`);
+    line("kernel", `${deviceText(kernel.device)}${show(kernel.path)}`);
     line("", show(facts.filter((fact) => fact !== undefined).join(", ")));
   }
   for (const { device, path, size, initrd } of verdict.initrds) {
     const kinds = initrd?.parts.map(({ kind, microcode }) => (microcode ? `${kind} (microcode)` : kind)).join(" + ");
     line(
       "initrd",
-      `${device === undefined ? "" : `(${device})`}${show(path)}${size === undefined ? " is missing" : `, ${formatBytes(size)}, ${kinds}`}`,
+      `${device === undefined ? "" : deviceText(device)}${show(path)}${size === undefined ? " is missing" : `, ${formatBytes(size)}, ${kinds}`}`,
     );
   }
   if (verdict.cmdline !== undefined) line("cmdline", show(verdict.cmdline));
   if (verdict.root !== undefined)
     line(
       "root",
-      `${show(verdict.root.spec)} is ${verdict.root.device === undefined ? "not here" : `(${verdict.root.device})`}`,
+      `${show(verdict.root.spec)} is ${verdict.root.device === undefined ? "not here" : deviceText(verdict.root.device)}`,
     );
   if (verdict.findings.length > 0) out.line();
   for (const { severity, code, message, next, path, device } of verdict.findings) {
-    const where = `${device === undefined ? "" : `(${device})`}${path === undefined ? "" : escapeGuestText(path)}`;
+    const where = `${device === undefined ? "" : deviceText(device)}${path === undefined ? "" : escapeGuestText(path)}`;
     out.line(`${severity}: ${where === "" ? "" : `${where}: `}${show(message)} [${code}]`);
     for (const step of next) out.line(`    ${step}`);
   }

@@ -1,7 +1,7 @@
 import { findingFromError, isImageError, type Report } from "@guestprobe/block";
 import { type BootEntry, isIso9660 } from "@guestprobe/iso9660";
 import { childPath, type FileSystem, type Inode, resolve, textPair } from "@guestprobe/vfs";
-import { escapeGuestText } from "../output/escape.js";
+import { deviceText, escapeGuestText } from "../output/escape.js";
 import { imageErrorOnly } from "../output/output.js";
 
 /** What firmware, not GRUB under Xen, would boot from a volume. */
@@ -83,10 +83,10 @@ export function firmwareJson({ efiLoaders, bootEntries }: Firmware): Record<stri
 /** "(xen/xvda,gpt1)/EFI/BOOT/BOOTX64.EFI", "(xen/xvda) El Torito, efi: 6144 bytes at byte 221184": a line for each. */
 export function firmwareLines(device: string, { efiLoaders, bootEntries }: Firmware): string[] {
   return [
-    ...efiLoaders.map((path) => `  (${device})${escapeGuestText(path)}`),
+    ...efiLoaders.map((path) => `  ${deviceText(device)}${escapeGuestText(path)}`),
     ...bootEntries.map(({ platform, bootable, emulation, offset, length }) => {
       const what = `${bootable ? "" : "not bootable, "}${emulation === "none" ? "" : `emulates ${emulation}, `}`;
-      return `  (${device}) El Torito, ${platform}: ${what}${length} bytes at byte ${offset}`;
+      return `  ${deviceText(device)} El Torito, ${platform}: ${what}${length} bytes at byte ${offset}`;
     }),
   ];
 }

@@ -5,7 +5,7 @@ import type { Context } from "../context.js";
 import { EXIT, type ExitCode, UsageError } from "../exit.js";
 import { guestWorld } from "../grub-world.js";
 import { readHostFile } from "../host-file.js";
-import { escapeGuestText } from "../output/escape.js";
+import { deviceText, escapeGuestText } from "../output/escape.js";
 import { findingJson } from "../output/output.js";
 import type { Options, Run } from "../verbs.js";
 import { menuJson, planJson } from "./menu-json.js";
@@ -64,7 +64,7 @@ async function run(context: Context, path: string, images: readonly string[], op
   const booted = result.menu === undefined ? undefined : await result.boot();
   const plan = result.plan ?? booted?.plan;
   const error = result.error ?? booted?.error;
-  for (const [device, cause] of unread) out.remark(`cannot tell about (${device}): ${show(cause.message)}`);
+  for (const [device, cause] of unread) out.remark(`cannot tell about ${deviceText(device)}: ${show(cause.message)}`);
   if (out.options.json) {
     out.json({
       schema: "guestprobe/grub-run/1",

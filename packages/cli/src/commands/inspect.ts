@@ -9,7 +9,7 @@ import { bootView } from "../boot-view.js";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit.js";
 import type { Guest, Volume } from "../guest.js";
-import { escapeGuestText } from "../output/escape.js";
+import { deviceText, escapeGuestText } from "../output/escape.js";
 import { findingJson, imageErrorOnly, type Output } from "../output/output.js";
 import { type Column, formatBytes, table } from "../output/table.js";
 import { partitionDevice } from "../partition-name.js";
@@ -217,7 +217,7 @@ function showGuest(
       const isLast = index === parts.length - 1;
       const device = partitionDevice(disk, partition);
       const type = `${escapeGuestText(partition.type.name ?? partition.type.id)}${partition.active ? " *" : ""}`;
-      row(`${indent}${isLast ? "└─" : "├─"}(${escapeGuestText(device)})`, partition.length, type, device);
+      row(`${indent}${isLast ? "└─" : "├─"}${deviceText(device)}`, partition.length, type, device);
       partitionRows(disk, { partitions, tables: [], gaps: [] }, partition, `${indent}${isLast ? "  " : "│ "}`);
     }
   };
@@ -227,14 +227,14 @@ function showGuest(
       .map((each) => (each.role === "main" ? each.kind : `${each.role} ${each.kind}`));
   for (const disk of guest.disks) {
     const type = [disk.container?.format ?? "unreadable", ...kinds(disk.partitions)].join(", ");
-    row(`(${disk.name})`, disk.device.size, type, disk.name);
+    row(deviceText(disk.name), disk.device.size, type, disk.name);
     partitionRows(disk.name, disk.partitions);
   }
   for (const { volume, device, partitions } of guest.mapped) {
     const what = volume.kind === "lvm2" ? `LVM ${volume.layout}` : `md ${levelName(volume)}`;
     const on = volume.members.map((member) => `(${member})`).join(" ");
     const type = [escapeGuestText(`${what} on ${on}`), ...kinds(partitions)].join(", ");
-    row(`(${escapeGuestText(volume.name)})`, device.size, type, escapeDiskName(volume.name));
+    row(deviceText(volume.name), device.size, type, escapeDiskName(volume.name));
     partitionRows(volume.name, partitions);
   }
   out.lines(table(COLUMNS, rows, out.width));
@@ -242,14 +242,14 @@ function showGuest(
     // The top level alone is what every volume has.
     if (subvolumes.length < 2) continue;
     out.line();
-    out.line(`Subvolumes of (${device}), 5 being the top level, where GRUB begins:`);
+    out.line(`Subvolumes of ${deviceText(device)}, 5 being the top level, where GRUB begins:`);
     out.lines(subvolumes.map(subvolumeLine));
   }
   for (const { name, container } of guest.disks) {
     const snapshots = container?.info.snapshots ?? [];
     if (snapshots.length === 0) continue;
     out.line();
-    out.line(`Snapshots of (${name}), which --snapshot chooses:`);
+    out.line(`Snapshots of ${deviceText(name)}, which --snapshot chooses:`);
     out.lines(
       snapshots.map((each) => `  ${escapeGuestText(encodeText(each.id))} ${escapeGuestText(encodeText(each.name))}`),
     );
@@ -257,9 +257,11 @@ function showGuest(
   // A sector that says that it starts nothing is no news.
   const loaders = [...codes].filter(([, { kind }]) => kind !== "none" && kind !== "not-bootable");
   if (loaders.length > 0) {
-    out.lines(["", "Boot code:", ...loaders.map(([device, code]) => `  (${device}) ${bootCodeText(code)}`)]);
+    out.lines(["", "Boot code:", ...loaders.map(([device, code]) => `  ${deviceText(device)} ${bootCodeText(code)}`)]);
   }
-  const files = [...found].flatMap(([device, { bootFiles }]) => bootFiles.map((path) => `  (${device})${path}`));
+  const files = [...found].flatMap(([device, { bootFiles }]) =>
+    bootFiles.map((path) => `  ${deviceText(device)}${path}`),
+  );
   out.line();
   out.line(files.length === 0 ? "No boot files." : "Boot files:");
   out.lines(files);

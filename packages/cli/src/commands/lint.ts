@@ -5,7 +5,7 @@ import { bootView } from "../boot-view.js";
 import { EXIT } from "../exit.js";
 import { EXPLANATIONS } from "../explanations.js";
 import type { Guest } from "../guest.js";
-import { escapeGuestText } from "../output/escape.js";
+import { deviceText, escapeGuestText } from "../output/escape.js";
 import { findingJson } from "../output/output.js";
 import { version } from "../program.js";
 import type { Run } from "../verbs.js";
@@ -47,7 +47,7 @@ const lintGuest: Run = async (context, words, options) => {
     });
   } else {
     for (const { severity, code, message, device, path, line } of all) {
-      const file = `${device === undefined ? "" : `(${device})`}${path === undefined ? "" : escapeGuestText(path)}`;
+      const file = `${device === undefined ? "" : deviceText(device)}${path === undefined ? "" : escapeGuestText(path)}`;
       const where = `${file}${line === undefined ? "" : `:${line}`}`;
       out.line(`${severity}: ${where === "" ? "" : `${where}: `}${escapeGuestText(message)} [${code}]`);
     }

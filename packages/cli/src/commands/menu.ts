@@ -3,7 +3,7 @@ import type { World } from "@guestprobe/grub/script";
 import { type ConfigPlace, openMenu } from "../boot-menu.js";
 import { EXIT, UsageError } from "../exit.js";
 import { guestWorld } from "../grub-world.js";
-import { escapeGuestText } from "../output/escape.js";
+import { deviceText, escapeGuestText } from "../output/escape.js";
 import { findingJson } from "../output/output.js";
 import type { Options, Run } from "../verbs.js";
 import { menuJson, planJson } from "./menu-json.js";
@@ -44,7 +44,8 @@ export const menu: Run = async (context, words, options) => {
   const shown = opened?.menu;
   const picks = interactive && shown !== undefined;
   const plan = picks ? undefined : await opened?.plan(options.entry as string | undefined);
-  for (const [device, error] of around.unread) out.remark(`cannot tell about (${device}): ${show(error.message)}`);
+  for (const [device, error] of around.unread)
+    out.remark(`cannot tell about ${deviceText(device)}: ${show(error.message)}`);
   const file = place === undefined ? undefined : `(${place.device})${place.path}`;
   if (picks) {
     const { pickFromMenu } = await import("../menu-picker.js");

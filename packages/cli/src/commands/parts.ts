@@ -3,7 +3,7 @@ import type { Context } from "../context.js";
 import { EXIT } from "../exit.js";
 import type { Disk } from "../guest.js";
 import type { MappedDisk } from "../mapped.js";
-import { escapeGuestText } from "../output/escape.js";
+import { deviceText, escapeGuestText } from "../output/escape.js";
 import { findingJson } from "../output/output.js";
 import { type Column, formatBytes, table } from "../output/table.js";
 import { partitionDevice } from "../partition-name.js";
@@ -65,7 +65,7 @@ function showTables(
     .filter(({ parent }) => parent === undefined)
     .map((found) => (found.role === "main" ? found.kind.toUpperCase() : `${found.role} ${found.kind.toUpperCase()}`));
   const sector = tables[0]?.sectorSize ?? 512;
-  const head = `(${escapeGuestText(name)})  ${what}: ${formatBytes(disk.device.size)}, sectors of ${sector} bytes`;
+  const head = `${deviceText(name)}  ${what}: ${formatBytes(disk.device.size)}, sectors of ${sector} bytes`;
   out.line(out.style("bold", `${head}, ${kinds.length === 0 ? "no partition table" : kinds.join(" and ")}`));
   if (tables.length === 0) return;
   const rows = [
@@ -89,7 +89,7 @@ function partitionRow(disk: string, partition: Partition, held: ReadonlyMap<stri
   const { fs, signature } = held.get(device) ?? {};
   const { start, length, type } = partition;
   return [
-    `(${escapeGuestText(device)})`,
+    deviceText(device),
     String(start),
     String(start + length),
     formatBytes(length),

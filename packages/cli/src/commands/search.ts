@@ -9,7 +9,7 @@ import { textPair } from "@guestprobe/vfs";
 import type { Context } from "../context.js";
 import { EXIT, UsageError } from "../exit.js";
 import { grubSearch } from "../guest.js";
-import { escapeGuestText } from "../output/escape.js";
+import { deviceText, escapeGuestText } from "../output/escape.js";
 import { findingJson } from "../output/output.js";
 import { table } from "../output/table.js";
 import { type UnreadVolume, unreadVolumes } from "../unread.js";
@@ -74,7 +74,7 @@ function showResults({ out }: Context, results: readonly SearchResult[], unread:
     if (result.hits.length === 0) return [[name, out.style("dim", "not found")]];
     return result.hits.map(({ device, path }, index) => {
       const file = result.by === "file" && path !== undefined ? escapeGuestText(path) : "";
-      return [index === 0 ? name : "", `(${device})${file}`];
+      return [index === 0 ? name : "", deviceText(device) + file];
     });
   });
   out.lines(table([{ title: "" }, { title: "" }], rows).slice(1));
@@ -83,8 +83,11 @@ function showResults({ out }: Context, results: readonly SearchResult[], unread:
     out.line();
     out.line("There, but hidden from GRUB:");
     for (const { device, path, reason, code } of hidden) {
-      out.line(`  (${device})${path === undefined ? "" : escapeGuestText(path)}: ${escapeGuestText(reason)} [${code}]`);
+      out.line(
+        `  ${deviceText(device)}${path === undefined ? "" : escapeGuestText(path)}: ${escapeGuestText(reason)} [${code}]`,
+      );
     }
   }
-  for (const { device, reason } of unread) out.remark(`cannot tell about (${device}): ${escapeGuestText(reason)}`);
+  for (const { device, reason } of unread)
+    out.remark(`cannot tell about ${deviceText(device)}: ${escapeGuestText(reason)}`);
 }

@@ -2,7 +2,7 @@ import { decodeText, ImageError, toHex } from "@guestprobe/block";
 import { type Extent, type Inode, textPair, toEntry, type Xattr } from "@guestprobe/vfs";
 import { imagesThenPath } from "../arguments.js";
 import { EXIT, exitCodeOf } from "../exit.js";
-import { escapeGuestText } from "../output/escape.js";
+import { deviceText, escapeGuestText } from "../output/escape.js";
 import { findingJson, imageErrorOnly } from "../output/output.js";
 import { modeText, sizeText, timeText } from "../output/stat-text.js";
 import { table } from "../output/table.js";
@@ -40,7 +40,7 @@ export const stat: Run = async (context, words, options) => {
   const { stat: s } = inode;
   const target = link.target === undefined ? "" : ` -> ${escapeGuestText(link.target)}`;
   const rows: [string, string][] = [
-    ["file", `(${place.volume.device})${escapeGuestText(place.path)}${target}`],
+    ["file", `${deviceText(place.volume.device)}${escapeGuestText(place.path)}${target}`],
     ["type", s.type],
     [s.rdev === undefined ? "size" : "device", sizeText(s)],
     ["mode", `${s.mode.toString(8).padStart(4, "0")}  ${modeText(s)}`],

@@ -19,6 +19,9 @@ export function escapeGuestText(text: Uint8Array | string): string {
   return escapeInvalid(text as Uint8Array);
 }
 
+/** A device as paths begin with it. Names of logical volumes are the guest's choice. */
+export const deviceText = (device: string): string => `(${escapeGuestText(device)})`;
+
 /** The bytes of a text as `escapeGuestText` writes it; what is no such escape stands for itself. */
 export function unescapeGuestText(text: string): Uint8Array {
   const pieces = text.split(/(\\\\|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\u\{[0-9a-f]{5,6}\})/i);

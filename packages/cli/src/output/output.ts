@@ -1,6 +1,6 @@
 import { type Finding, FindingLog, ImageError, isImageError } from "@guestprobe/block";
 import { textPair } from "@guestprobe/vfs";
-import { escapeGuestText } from "./escape.js";
+import { deviceText, escapeGuestText } from "./escape.js";
 import { JsonDocument } from "./json-document.js";
 import { jsonText } from "./json-text.js";
 import { standardError, standardOutput } from "./standard.js";
@@ -159,7 +159,7 @@ export class Output {
       .toSorted((a, b) => order[a.severity] - order[b.severity]);
     for (const entry of shown) {
       const place = [
-        entry.device === undefined ? "" : `(${entry.device})`,
+        entry.device === undefined ? "" : deviceText(entry.device),
         entry.path ? escapeGuestText(entry.path) : "",
       ];
       const where = place.join("");

@@ -239,6 +239,43 @@ test("a name that a terminal would obey is escaped in JSON, and read back as it 
   }
 });
 
+describe("a logical volume whose name a terminal would obey", () => {
+  const file = join(scratch, "lvm-name.img");
+  beforeAll(() => {
+    const image = Buffer.from(
+      fixtures("lvm")
+        .find(({ name }) => name === "order")!
+        .image(),
+    );
+    // The text of the metadata names the volumes, "b {" among them, in each of its copies.
+    let copies = 0;
+    for (let at = image.indexOf("\nb {"); at > 0; at = image.indexOf("\nb {", at + 1)) {
+      image.writeUInt8(0x1b, at + 1);
+      copies += 1;
+    }
+    expect(copies).toBeGreaterThan(0);
+    writeFileSync(file, image);
+  });
+
+  test.each([
+    ["inspect", "-v"],
+    ["parts"],
+    ["search"],
+    ["boot"],
+    ["lint"],
+    ["menu"],
+    ["ls", "-l", "(lvm/vg-\\x1b)/boot"],
+    ["stat", "(lvm/vg-\\x1b)/boot/grub/grub.cfg"],
+    ["ls", "(lvm/nope)/"],
+  ])("%s %s", async (verb, ...more) => {
+    const { out, err } = await guestprobe([verb!, file, ...more]);
+    expect(`${out}${err}`).not.toMatch(/[\0-\x09\x0b-\x1f\x7f]/);
+    // The menu is that of the first volume, and a listing has no device in it.
+    if (verb !== "menu" && more[0] !== "-l") expect(`${out}${err}`).toContain("lvm/vg-\\x1b");
+    if (more[0] === "-l") expect(out).toContain(" grub\n");
+  });
+});
+
 test("a subvolume that is not there is a no, not damage", async () => {
   const file = join(scratch, "subvol.img");
   writeFileSync(
