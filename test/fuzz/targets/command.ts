@@ -77,13 +77,22 @@ function command(): Run {
   return run;
 }
 
+/**
+ * Bytes of output that are kept. Only `cat` and listings of millions of files write more, and a sparse file of many gigabytes
+ * must not fill the memory that is watched here.
+ */
+const MAX_KEPT = 64 << 20;
+
 async function runCaptured(argv: readonly string[]): Promise<Outcome> {
   const chunks: [Buffer[], Buffer[]] = [[], []];
+  const kept = [0, 0];
   const streams = [process.stdout, process.stderr] as const;
   const real = streams.map((stream) => stream.write);
   for (const [index, stream] of streams.entries()) {
     stream.write = ((chunk: string | Uint8Array, done?: unknown) => {
-      chunks[index as 0 | 1].push(Buffer.from(chunk as string));
+      const data = Buffer.from(chunk as string);
+      if (kept[index]! < MAX_KEPT) chunks[index as 0 | 1].push(data);
+      kept[index]! += data.length;
       if (typeof done === "function") done();
       return true;
     }) as typeof stream.write;

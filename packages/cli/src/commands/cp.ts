@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, lstat, mkdir, open, readdir, rename, stat, symlink, unlink, utimes } from "node:fs/promises";
-import { decodeText, findingFromError, ImageError, isZero } from "@guestprobe/block";
+import { decodeText, findingFromError, ImageError } from "@guestprobe/block";
 import { type Inode, walk } from "@guestprobe/vfs";
 import { imagesPathsDestination } from "../arguments.js";
 import { checkSize, contentOf } from "../content.js";
@@ -17,6 +17,7 @@ const SLASH = 0x2f;
 const BACKSLASH = 0x5c;
 /** Bytes of the smallest run of zeros that is left out: a block of most hosts. */
 const HOLE = 4096;
+const ZEROS = Buffer.alloc(HOLE);
 
 interface CopyOptions {
   readonly links: boolean;
@@ -217,16 +218,23 @@ async function copyFile(context: Context, volume: Volume, inode: Inode, to: Buff
   const folder = to.subarray(0, to.lastIndexOf(SLASH));
   const temporary = hostPath(folder, Buffer.from(`.guestprobe-${randomUUID()}.part`));
   const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
+  const mode = (inode.stat.mode & 0o777) | 0o600;
+  let isMade = false;
+  const create = async (): Promise<FileHandle> => {
+    const made = await onHost(to, () => open(temporary, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, mode));
+    isMade = true;
+    return made;
+  };
   let file: FileHandle | undefined;
   try {
-    file = await onHost(to, () =>
-      open(temporary, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, (inode.stat.mode & 0o777) | 0o600),
-    );
     let start = 0;
     for await (const piece of contentOf(context, volume, inode)) {
+      // Not before something was read: of a lost table there are thousands of files that cannot be.
+      file ??= await create();
       await onHost(to, () => writeSparsely(file as FileHandle, piece, start));
       start += piece.length;
     }
+    file ??= await create();
     // What ends in a hole still has its length.
     await onHost(to, () => (file as FileHandle).truncate(start));
     await onHost(to, () => (file as FileHandle).close());
@@ -238,7 +246,7 @@ async function copyFile(context: Context, volume: Volume, inode: Inode, to: Buff
     });
   } catch (error) {
     await file?.close();
-    await unlink(temporary).catch(() => {});
+    if (isMade) await unlink(temporary).catch(() => {});
     throw error;
   }
 }
@@ -248,7 +256,10 @@ async function copyFile(context: Context, volume: Volume, inode: Inode, to: Buff
  * takes no more room on the host than its data.
  */
 async function writeSparsely(file: FileHandle, piece: Uint8Array, start: number): Promise<void> {
-  const isHole = (at: number): boolean => isZero(piece.subarray(at, at + HOLE));
+  const isHole = (at: number): boolean => {
+    const end = Math.min(at + HOLE, piece.length);
+    return ZEROS.compare(piece, at, end, 0, end - at) === 0;
+  };
   for (let from = 0; from < piece.length; ) {
     if (isHole(from)) {
       from += HOLE;
