@@ -225,18 +225,20 @@ export async function* filePieces(inode: Inode, options: ReadStreamOptions = {})
   const ahead = options.reuse === true && end - start > PIECE ? AHEAD : 0;
   // What was given back last is taken first: the processor still holds it.
   const free = ahead > 0 ? takeMemory() : undefined;
-  const taken: Uint8Array[] = [];
-  const place = (_at: number, length: number): Uint8Array | undefined => {
+  /** Of each piece that was asked for and not yet given back, in order. */
+  const taken: (Uint8Array | undefined)[] = [];
+  const place = (at: number, length: number): Uint8Array | undefined => {
     if (free === undefined) return undefined;
-    // Made when it is needed: of files whose first piece cannot be read there may be thousands.
-    const memory = free.pop() ?? allocate(PIECE);
+    // None is made for a first piece: of files that cannot be read at all there may be thousands.
+    const memory = free.pop() ?? (at === start ? undefined : allocate(PIECE));
     taken.push(memory);
-    return memory.subarray(0, length);
+    return memory?.subarray(0, length);
   };
   const next = pieceReader(inode, start, end, ahead, place, signal);
   for (let piece = await next(); piece !== undefined; piece = await next()) {
     yield piece.bytes;
-    free?.push(...taken.splice(0, 1));
+    const done = taken.shift();
+    if (done !== undefined) free?.push(done);
   }
   // Not after an error or where the caller stopped: something may still be read into it then.
   if (free !== undefined) keptMemory = new WeakRef(free);
