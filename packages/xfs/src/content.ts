@@ -72,6 +72,12 @@ export async function* coveringExtents(
 
 const isRealtime = (inode: Dinode): boolean => (inode.flags & XFS_DIFLAG_REALTIME) !== 0;
 
+/** Whether the device that holds a file's content blocks; false where it was not given. */
+export function contentBlocks(ctx: XfsContext, inode: Dinode): boolean {
+  const device = isRealtime(inode) && ctx.sb.realtimeStart === 0 ? ctx.realtime : ctx.device;
+  return device?.readNow !== undefined;
+}
+
 /**
  * The device that holds a file's content.
  *

@@ -12,7 +12,7 @@ import {
   type Xattr,
 } from "@guestprobe/vfs";
 import { readAttrs } from "./attr/read.js";
-import { contentDevice, contentExtents, contentExtentsNow, coveringExtents } from "./content.js";
+import { contentBlocks, contentDevice, contentExtents, contentExtentsNow, coveringExtents } from "./content.js";
 import { checkPart, readBytes, type SelfDescription, type XfsContext } from "./context.js";
 import { type Dinode, decodeDinode } from "./dinode.js";
 import { listDirectory } from "./dir/directory.js";
@@ -166,7 +166,7 @@ class XfsInode implements Inode {
   }
 
   get isCopied(): boolean {
-    return contentDevice(this.#ctx, this.#core).readNow !== undefined;
+    return contentBlocks(this.#ctx, this.#core);
   }
 
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[], void, undefined> {
