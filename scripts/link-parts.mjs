@@ -6,8 +6,8 @@
  * esbuild's own CommonJS runs all that is imported, gives every export a getter, and goes through it at every use: that
  * took more of a start, and more of V8's code cache, than what was called in the end. Here exports are a plain object,
  * and imports variables. For that no module may change what it has exported, and none may need another to be defined
- * that needs it: both are checked, and end the build, as a name does that its module does not export. Nor may a module do more than define, as all packages here say of
- * themselves ("sideEffects": false).
+ * that needs it: both are checked, and end the build, as a name does that its module does not export. Nor may a module do
+ * more than define, as all packages here say of themselves ("sideEffects": false).
  */
 import { posix } from "node:path";
 import ts from "typescript";

@@ -158,8 +158,9 @@ interface PlacedPiece {
 
 /**
  * Answers bytes `start` to `end` of a file piece by piece, in order, while the reads of the `ahead` pieces after it are
- * under way; undefined after the last. Where content is only copied it reads nothing ahead. An error comes at the piece it belongs to. Who stops early leaves reads behind that
- * nobody waits for. Not a generator, of which one around another would cost small files much.
+ * under way; undefined after the last. Where content is only copied it reads nothing ahead. An error comes at the piece it
+ * belongs to. Who stops early leaves reads behind that nobody waits for. Not a generator, of which one around another would
+ * cost small files much.
  *
  * @param place Memory to spare for a piece, which nothing else uses until the piece after it is asked for.
  */

@@ -59,7 +59,7 @@ const LINES: readonly (readonly [words: string, form: Form, after?: string])[] =
 const EXPECTED: ReadonlySet<number> = new Set([0, 1, 3, 4]);
 /** But what an image itself asks for may not be there, and a name in it be longer than the host's file system takes. */
 const HOST = 5;
-const HOST_REASONS = /which was not (?:supplied|given)|ENAMETOOLONG/;
+const HOST_REASONS = /which was not supplied|needs device [^,\n]+, which was not given|ENAMETOOLONG/;
 
 interface Outcome {
   readonly code: number;
