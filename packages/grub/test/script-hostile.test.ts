@@ -67,6 +67,12 @@ describe("hostile scripts end in an answer", () => {
     }
   });
 
+  it("a loop over a word of thousands of variables, all empty", async () => {
+    const script = `while true; do x${"$a".repeat(16_000)}; done`;
+    const run = await runText("hostile.cfg", script, { world, limits: { steps: 1000, expansion: 1 << 20 } });
+    expect(run.error?.message).toContain("expansion");
+  });
+
   it("a file that sources itself, and two that source each other", async () => {
     const loops = memoryWorld([
       ["(hd0)/self", "source /self\n"],

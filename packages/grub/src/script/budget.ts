@@ -8,7 +8,7 @@ export interface ScriptLimits {
   readonly depth: number;
   /** Characters of one word or variable. */
   readonly stringLength: number;
-  /** Characters made by expansion in all. */
+  /** Characters made by expansion, and parts that words are made of, in all. */
   readonly expansion: number;
   /** Bytes of files read in all. */
   readonly fileBytes: number;

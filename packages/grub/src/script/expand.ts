@@ -74,6 +74,8 @@ function buildWords(
   for (const word of words) {
     next();
     for (const part of word.parts) {
+      // A loop over a word of thousands of variables that are empty would cost nothing otherwise.
+      budget.spend("expansion");
       if (part.kind === "text") append(part.text);
       else if (part.kind === "quoted") append(protect(part.text));
       else if (part.kind === "translated") append(protect(interpolate(part.text, context)));
