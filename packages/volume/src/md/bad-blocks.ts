@@ -34,7 +34,8 @@ export function withoutBadBlocks(device: BlockDevice, list: Uint8Array, unit: nu
   const isBad = (offset: number, length: number) =>
     ranges.some(({ start, end }) => start < offset + length && end > offset);
   return {
-    ...device,
+    size: device.size,
+    sectorSize: device.sectorSize,
     read(offset, length, signal) {
       if (!isBad(offset, length)) return device.read(offset, length, signal);
       const reason = "the member's superblock lists these blocks as bad";
