@@ -1,27 +1,30 @@
 /**
- * CRC-32C (Castagnoli) by tables, in AssemblyScript. JavaScript by the same method takes V8 the first 32 KiB, some
- * milliseconds, to make fast: longer than all else that a small disk needs.
+ * CRC-32C (Castagnoli), in AssemblyScript. JavaScript by tables takes V8 the first 32 KiB, some milliseconds, to make fast:
+ * longer than all else that a small disk needs.
  *
- * A sum by itself waits for each of its steps, so that four are run side by side wherever there is something to sum in
- * four parts: records of a table, or quarters of one long range, whose sums are joined afterwards.
+ * A sum is what is left of the data, a polynomial, after division by another one, P. Of all multiples of P there is one with
+ * six terms only, at bytes 0, 71, 88, 121, 143 and 266: so sixteen bytes may be taken out of the data where they are added
+ * 123, 145, 178, 195 and 266 bytes further on, and the remainder is the same. What is long is moved so, to its last bytes,
+ * at some 10 GB/s; those are divided by tables, at 2.
  *
- * The memory holds the tables, sixteen of 256 words, as crc.ts describes them; those that move a register past a quarter;
- * a register for each record; and the data of one call.
+ * The memory holds the tables, sixteen of 256 words, as crc.ts describes them; a register for each record; zeros, which the
+ * first bytes find where others find what lies before them; the data of one call; and its last bytes.
  */
 
-/** Bytes of a long range's quarter. */
-const QUARTER: u32 = 1024;
 const TABLES: u32 = 16 * 256 * 4;
-/** Four tables of 256 words, one for each byte of a register: what it is after so many zero bytes. */
-const PAST_QUARTER: u32 = TABLES;
-const TABLES_END: u32 = PAST_QUARTER + 4 * 256 * 4;
 /** A word for each record: where its sum starts, and afterwards the sum. */
-export const REGISTERS: u32 = TABLES_END;
+export const REGISTERS: u32 = TABLES;
 /** Most records of one call. */
 export const RECORDS: u32 = 512;
+/** How far bytes are moved at most. */
+const REACH: u32 = 266;
 /** Where the data of a call lies, and how many bytes there may be. */
-export const DATA: u32 = REGISTERS + 4 * RECORDS;
+export const DATA: u32 = REGISTERS + 4 * RECORDS + 272;
 export const ROOM: u32 = 0x8000;
+/** The bytes that the others were moved to. */
+const REST: u32 = DATA + ROOM + 272;
+/** Below this many bytes moving them takes as long as the tables. */
+const LONG: u32 = 768;
 
 export function makeTables(polynomial: u32): void {
   for (let byte: u32 = 0; byte < 256; byte += 1) {
@@ -32,40 +35,6 @@ export function makeTables(polynomial: u32): void {
   for (let at: u32 = 0x400; at < TABLES; at += 4) {
     const before = load<u32>(at - 0x400);
     store<u32>(at, (before >>> 8) ^ load<u32>((before << 2) & 0x3fc));
-  }
-  makePastQuarter();
-}
-
-/** What a register is after as many zero bytes as the tables at `PAST_QUARTER` stand for. */
-function pastQuarter(register: u32): u32 {
-  return (
-    load<u32>((register << 2) & 0x3fc, PAST_QUARTER) ^
-    load<u32>((register >>> 6) & 0x3fc, PAST_QUARTER + 0x400) ^
-    load<u32>((register >>> 14) & 0x3fc, PAST_QUARTER + 0x800) ^
-    load<u32>((register >>> 22) & 0x3fc, PAST_QUARTER + 0xc00)
-  );
-}
-
-/** Makes the tables for one zero byte, then each time those for twice as many: what they do is linear. */
-function makePastQuarter(): void {
-  for (let n: u32 = 0; n < 4; n += 1) {
-    for (let byte: u32 = 0; byte < 256; byte += 1) {
-      const register = byte << (n << 3);
-      store<u32>(PAST_QUARTER + (n << 10) + (byte << 2), (register >>> 8) ^ load<u32>((register << 2) & 0x3fc));
-    }
-  }
-  for (let bytes: u32 = 1; bytes < QUARTER; bytes += bytes) {
-    // Of single bits first, all from the old tables, into room that no call uses yet.
-    for (let bit: u32 = 0; bit < 32; bit += 1)
-      store<u32>(DATA + (bit << 2), pastQuarter(pastQuarter((1 as u32) << bit)));
-    for (let n: u32 = 0; n < 4; n += 1) {
-      const table = PAST_QUARTER + (n << 10);
-      store<u32>(table, 0);
-      for (let byte: u32 = 1; byte < 256; byte += 1) {
-        const lowest = load<u32>(DATA + (n << 5) + (ctz(byte) << 2));
-        store<u32>(table + (byte << 2), load<u32>(table + ((byte & (byte - 1)) << 2)) ^ lowest);
-      }
-    }
   }
 }
 
@@ -116,24 +85,24 @@ function serial(register: u32, from: u32, to: u32): u32 {
   return crc;
 }
 
-/** Runs the bare register over the first `length` bytes of the data. */
+/** What those before them move to the sixteen bytes at `at`. */
+function moved(at: u32): v128 {
+  const near = v128.xor(v128.load(at - 123), v128.load(at - 145));
+  return v128.xor(v128.xor(near, v128.load(at - 178)), v128.xor(v128.load(at - 195), v128.load(at - REACH)));
+}
+
+/** Runs the bare register over the first `length` bytes of the data, which are spent by it. */
 export function update(register: u32, length: u32): u32 {
-  let crc = register;
-  let from = DATA;
-  const to = DATA + length;
-  for (; to - from >= 4 * QUARTER; from += 4 * QUARTER) {
-    let second: u32 = 0;
-    let third: u32 = 0;
-    let fourth: u32 = 0;
-    for (let at = from, end = from + QUARTER; at < end; at += 8) {
-      crc = step8(crc, at);
-      second = step8(second, at + QUARTER);
-      third = step8(third, at + 2 * QUARTER);
-      fourth = step8(fourth, at + 3 * QUARTER);
-    }
-    crc = pastQuarter(pastQuarter(pastQuarter(crc) ^ second) ^ third) ^ fourth;
-  }
-  return serial(crc, from, to);
+  if (length < LONG) return serial(register, DATA, DATA + length);
+  store<u32>(DATA, load<u32>(DATA) ^ register);
+  const end = DATA + ((length - REACH) & ~15);
+  for (let at = DATA; at < end; at += 16) v128.store(at, v128.xor(v128.load(at), moved(at)));
+  const left = DATA + length - end;
+  memory.copy(REST, end, left);
+  // The last bytes themselves are moved no further.
+  memory.fill(end, 0, REACH);
+  for (let n: u32 = 0; n < REACH; n += 16) v128.store(REST + n, v128.xor(v128.load(REST + n), moved(end + n)));
+  return serial(0, REST, REST + left);
 }
 
 /**

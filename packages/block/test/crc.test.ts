@@ -109,13 +109,25 @@ describe("crc32c", () => {
       );
     });
 
-    test("where long ranges are summed in quarters, which are joined", async () => {
+    test("where long ranges are moved to their last bytes", async () => {
       const { crc32cRaw: sum } = await load();
-      const data = pattern(9000);
-      for (const length of [4095, 4096, 4097, 8191, 8192, 8211]) {
-        expect([length, sum(data, 7, 3, 3 + length)]).toEqual([
+      const data = pattern(34_000);
+      // From where it begins, each length that leaves another rest; then those about what is summed at once.
+      const lengths = [
+        ...Array.from({ length: 40 }, (_, n) => 760 + n),
+        1023,
+        4084,
+        16_352,
+        32_767,
+        32_768,
+        32_769,
+        33_536,
+      ];
+      for (const [n, length] of lengths.entries()) {
+        const register = n * 0x1234_5678;
+        expect([length, sum(data, register, n, n + length)]).toEqual([
           length,
-          bitwise(0x82f63b78, 7, data.subarray(3, 3 + length)),
+          bitwise(0x82f63b78, register, data.subarray(n, n + length)),
         ]);
       }
     });
@@ -145,6 +157,38 @@ describe("crc32c", () => {
       });
       sums(data, size, gaps, registers);
       expect(Array.from(registers)).toEqual(expected);
+      expect(data).toEqual(before);
+    });
+
+    // What all sums should be is known, is wrong for one, and for two of them; the whole is long enough to be moved, or not.
+    test.each([
+      [128, 32],
+      [256, 64],
+      [512, 32],
+      [512, 1],
+      [2048, 1],
+    ])("records of %i bytes, %i of them, whose sums are foretold", async (size, count) => {
+      const { crc32cOfRecords: sums } = await load();
+      const data = pattern(size * count);
+      const gaps = [{ at: 100, size: 4 }];
+      const start = Int32Array.from({ length: count }, (_, n) => ~(n * 0x1234_5678));
+      const right = start.slice();
+      sums(data, size, gaps, right);
+      for (const [first, second] of [[], [0], [count - 1], [count >> 1, count - 1]] as const) {
+        const expected = right.slice();
+        if (first !== undefined) expected[first]! ^= 1;
+        if (second !== undefined) expected[second]! ^= 1;
+        const registers = start.slice();
+        sums(data, size, gaps, registers, expected);
+        expect(registers).toEqual(right);
+      }
+      const before = data.slice();
+      data[size * count - 1]! ^= 0x80;
+      const registers = start.slice();
+      sums(data, size, gaps, registers, right);
+      expect([...registers.subarray(0, -1)]).toEqual([...right.subarray(0, -1)]);
+      expect(registers.at(-1)).not.toBe(right.at(-1));
+      data[size * count - 1]! ^= 0x80;
       expect(data).toEqual(before);
     });
 

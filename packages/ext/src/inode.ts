@@ -1,5 +1,5 @@
 import { crc32cOfRecords, crc32cOfView, type Gap, joinU64 } from "@guestprobe/block";
-import { viewOf } from "@guestprobe/block/struct";
+import { type Reader, viewOf } from "@guestprobe/block/struct";
 import { type DeviceNumber, FILE_TYPE_OF_MODE, type FileType, nanoseconds, type Stat } from "@guestprobe/vfs";
 import { type ChecksumSink, compareChecksums, crcOfPartWithGap } from "./checksum.js";
 import { INCOMPAT, RO_COMPAT } from "./features.js";
@@ -26,8 +26,6 @@ export class DecodedInode implements Stat {
   readonly size: number;
   /** Bytes past the first 128 that are fields; attributes may follow them. */
   readonly extraSize: number;
-  /** Where checksums of what belongs to this inode start; undefined without metadata_csum. */
-  readonly seed: number | undefined;
   readonly #sb: Superblock;
   readonly #view: DataView;
   readonly #base: number;
@@ -42,14 +40,12 @@ export class DecodedInode implements Stat {
     type: FileType,
     size: number,
     extraSize: number,
-    seed: number | undefined,
   ) {
     this.ino = ino;
     this.offset = offset;
     this.type = type;
     this.size = size;
     this.extraSize = extraSize;
-    this.seed = seed;
     this.#sb = sb;
     this.#view = view;
     this.#base = base;
@@ -81,26 +77,35 @@ export class DecodedInode implements Stat {
   }
 
   get atimeNs(): bigint {
-    return decodeTime(inode.i_atime(this.#view, this.#base), this.#extra("i_atime_extra"));
+    return decodeTime(inode.i_atime(this.#view, this.#base), this.#extra(inode.i_atime_extra, ATIME_EXTRA_END));
   }
 
   get mtimeNs(): bigint {
-    return decodeTime(inode.i_mtime(this.#view, this.#base), this.#extra("i_mtime_extra"));
+    return decodeTime(inode.i_mtime(this.#view, this.#base), this.#extra(inode.i_mtime_extra, MTIME_EXTRA_END));
   }
 
   get ctimeNs(): bigint {
-    return decodeTime(inode.i_ctime(this.#view, this.#base), this.#extra("i_ctime_extra"));
+    return decodeTime(inode.i_ctime(this.#view, this.#base), this.#extra(inode.i_ctime_extra, CTIME_EXTRA_END));
   }
 
   get crtimeNs(): bigint | undefined {
-    if (!this.#has("i_crtime")) return undefined;
-    const created = decodeTime(inode.i_crtime(this.#view, this.#base), this.#extra("i_crtime_extra"));
+    if (!this.#has(CRTIME_END)) return undefined;
+    const created = decodeTime(
+      inode.i_crtime(this.#view, this.#base),
+      this.#extra(inode.i_crtime_extra, CRTIME_EXTRA_END),
+    );
     // All zeros is what a tool leaves that does not know the field.
     return created === 0n ? undefined : created;
   }
 
   get generation(): number {
     return inode.i_generation(this.#view, this.#base);
+  }
+
+  /** Where checksums of what belongs to this inode start; undefined without metadata_csum. */
+  get seed(): number | undefined {
+    const { csumSeed } = this.#sb;
+    return csumSeed === undefined ? undefined : inodeSeed(csumSeed, this.ino, this.generation);
   }
 
   /** All `s_inode_size` bytes. */
@@ -137,16 +142,22 @@ export class DecodedInode implements Stat {
     return high * 2 ** 32 + inode.i_blocks_lo(this.#view, this.#base) - attributeSectors === 0;
   }
 
-  #extra(field: "i_atime_extra" | "i_mtime_extra" | "i_ctime_extra" | "i_crtime_extra"): number {
-    return this.#has(field) ? inode[field](this.#view, this.#base) : 0;
+  #extra(read: Reader<number>, end: number): number {
+    return this.#has(end) ? read(this.#view, this.#base) : 0;
   }
 
-  /** Whether the inode is long enough for a field past the first 128 bytes. */
-  #has(field: "i_crtime" | "i_atime_extra" | "i_mtime_extra" | "i_ctime_extra" | "i_crtime_extra"): boolean {
-    const { offset, size } = inode.$fields[field];
-    return offset + size <= EXT4_GOOD_OLD_INODE_SIZE + this.extraSize;
+  /** Whether the inode is long enough for a field past the first 128 bytes, which ends at byte `end`. */
+  #has(end: number): boolean {
+    return end <= EXT4_GOOD_OLD_INODE_SIZE + this.extraSize;
   }
 }
+
+const endOf = ({ offset, size }: { readonly offset: number; readonly size: number }): number => offset + size;
+const ATIME_EXTRA_END = endOf(inode.$fields.i_atime_extra);
+const MTIME_EXTRA_END = endOf(inode.$fields.i_mtime_extra);
+const CTIME_EXTRA_END = endOf(inode.$fields.i_ctime_extra);
+const CRTIME_END = endOf(inode.$fields.i_crtime);
+const CRTIME_EXTRA_END = endOf(inode.$fields.i_crtime_extra);
 
 /** `i_flags` by the long names of lsattr, in lower case. */
 const FLAG_NAMES: readonly (readonly [number, string])[] = [
@@ -198,15 +209,13 @@ export function decodeInode(
   const { inodeSize } = sb;
   if (inode.i_links_count(view, base) === 0) return undefined;
   const rawMode = inode.i_mode(view, base);
-  const generation = inode.i_generation(view, base);
   const isLarge = inodeSize > EXT4_GOOD_OLD_INODE_SIZE;
   const storedExtra = isLarge ? inode.i_extra_isize(view, base) : 0;
   if (storedExtra % 4 !== 0 || EXT4_GOOD_OLD_INODE_SIZE + storedExtra > inodeSize) {
     throw bad(ino, offset, "i_extra_isize", `${storedExtra} in an inode of ${inodeSize} bytes`);
   }
-  const seed = sb.csumSeed === undefined ? undefined : inodeSeed(sb.csumSeed, ino, generation);
-  if (seed !== undefined && sink.checksums !== "ignore" && sb.creatorOs === EXT4_OS_LINUX) {
-    verifyInode(sb, ino, view, base, offset, seed, storedExtra, sink, sum);
+  if (sb.csumSeed !== undefined && sink.checksums !== "ignore" && sb.creatorOs === EXT4_OS_LINUX) {
+    verifyInode(sb, ino, view, base, offset, storedExtra, sink, sum);
   }
 
   const type = FILE_TYPE_OF_MODE[rawMode >>> 12];
@@ -219,7 +228,7 @@ export function decodeInode(
 
   // An i_extra_isize of 0 is taken for the kernel's own size of the fields: they are zeros then, or were never moved.
   const extraSize = isLarge && storedExtra === 0 ? inode.$size - EXT4_GOOD_OLD_INODE_SIZE : storedExtra;
-  return new DecodedInode(sb, ino, view, base, offset, type, size, extraSize, seed);
+  return new DecodedInode(sb, ino, view, base, offset, type, size, extraSize);
 }
 
 const bad = (ino: number, offset: number, field: keyof typeof inode.$fields, reason: string) =>
@@ -258,12 +267,17 @@ const hasHighSum = (sb: Superblock, extraSize: number): boolean =>
  */
 export function sumInodes(sb: Superblock, first: number, view: DataView): Int32Array {
   const { inodeSize } = sb;
+  const isWide = inodeSize > EXT4_GOOD_OLD_INODE_SIZE;
   const sums = new Int32Array(view.byteLength / inodeSize);
-  for (let n = 0; n < sums.length; n += 1) {
-    sums[n] = inodeSeed(sb.csumSeed!, first + n, inode.i_generation(view, n * inodeSize));
+  const stored = isWide ? new Int32Array(sums.length) : undefined;
+  for (let n = 0, base = 0; n < sums.length; n += 1, base += inodeSize) {
+    sums[n] = inodeSeed(sb.csumSeed!, first + n, inode.i_generation(view, base));
+    if (stored !== undefined) {
+      stored[n] = inode.i_checksum_lo(view, base) | (inode.i_checksum_hi(view, base) << 16);
+    }
   }
   const data = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  crc32cOfRecords(data, inodeSize, inodeSize > EXT4_GOOD_OLD_INODE_SIZE ? WIDE_GAPS : NARROW_GAPS, sums);
+  crc32cOfRecords(data, inodeSize, isWide ? WIDE_GAPS : NARROW_GAPS, sums, stored);
   return sums;
 }
 
@@ -274,21 +288,21 @@ function verifyInode(
   view: DataView,
   base: number,
   offset: number,
-  seed: number,
   extraSize: number,
   sink: ChecksumSink,
   sum: number | undefined,
 ): void {
   const isWide = hasHighSum(sb, extraSize);
   const isSummed = sum !== undefined && (isWide || sb.inodeSize === EXT4_GOOD_OLD_INODE_SIZE);
-  const full = isSummed ? sum >>> 0 : sumOfInode(sb, view, base, seed, isWide);
+  const full = isSummed ? sum >>> 0 : sumOfInode(sb, ino, view, base, isWide);
   const stored = inode.i_checksum_lo(view, base) + (isWide ? inode.i_checksum_hi(view, base) * 0x1_0000 : 0);
   const computed = isWide ? full : full & 0xffff;
   if (stored === computed) return;
   compareChecksums(sink, stored, computed, `inode ${ino}`, placeOf(inode, "i_checksum_lo", offset));
 }
 
-function sumOfInode(sb: Superblock, view: DataView, base: number, seed: number, isWide: boolean): number {
+function sumOfInode(sb: Superblock, ino: number, view: DataView, base: number, isWide: boolean): number {
+  const seed = inodeSeed(sb.csumSeed!, ino, inode.i_generation(view, base));
   const half = base + EXT4_GOOD_OLD_INODE_SIZE;
   const end = base + sb.inodeSize;
   const first = crcOfPartWithGap(seed, view, base, half, base + LOW.offset, LOW.size);

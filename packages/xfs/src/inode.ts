@@ -54,8 +54,13 @@ const GAPS = [{ at: DINODE.crc, size: 4 }];
 
 /** The CRC-32C of each inode in a block of them, not yet inverted. */
 function sumInodes(view: DataView, inodeSize: number): Int32Array {
-  const sums = new Int32Array(view.byteLength / inodeSize).fill(-1);
-  crc32cOfRecords(new Uint8Array(view.buffer, view.byteOffset, view.byteLength), inodeSize, GAPS, sums);
+  const sums = new Int32Array(view.byteLength / inodeSize);
+  const stored = new Int32Array(sums.length);
+  for (let n = 0; n < sums.length; n += 1) {
+    sums[n] = -1;
+    stored[n] = ~view.getInt32(n * inodeSize + DINODE.crc, true);
+  }
+  crc32cOfRecords(new Uint8Array(view.buffer, view.byteOffset, view.byteLength), inodeSize, GAPS, sums, stored);
   return sums;
 }
 
