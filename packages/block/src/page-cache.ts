@@ -56,145 +56,113 @@ export interface CachedDevice extends BlockDevice {
  * When a page cannot be loaded, just the bytes asked for are tried by themselves: a bad sector hides only itself.
  */
 export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}): CachedDevice {
-  const pageSize = options.pageSize ?? 16 << 10;
-  const budget = options.budget ?? 32 << 20;
-  const readAhead = options.readAhead ?? 1 << 20;
-  const bypass = options.bypass ?? 256 << 10;
-  const direct = options.direct ?? false;
-  // Written so that NaN is refused too.
-  if (!(pageSize >= 512 && isPowerOfTwo(pageSize) && budget >= pageSize && readAhead >= 0 && bypass >= 0)) {
-    throw new ImageError("invalid-argument", `a page cache of ${budget} bytes in pages of ${pageSize} bytes`);
-  }
-  const maxPages = Math.floor(budget / pageSize);
-  const maxAhead = Math.floor(Math.min(readAhead / pageSize, maxPages / 2));
-  const lastPage = Math.ceil(device.size / pageSize) - 1;
-  const pages = new Map<number, Page>();
-  const loading = new Map<number, Load>();
-  let queued: number[] = [];
+  return new PageCache(device, options);
+}
+
+/** A class, for V8 does not inline what it finds in an object that is written with a getter in it. */
+class PageCache implements CachedDevice {
+  readonly size: number;
+  readonly sectorSize: number | undefined;
+  readonly readNow?: BlockDevice["readNow"];
+  readonly map?: BlockDevice["map"];
+  readonly #device: BlockDevice;
+  readonly #pageSize: number;
+  readonly #bypass: number;
+  readonly #direct: boolean;
+  readonly #maxPages: number;
+  readonly #maxAhead: number;
+  readonly #lastPage: number;
+  readonly #pages = new Map<number, Page>();
+  readonly #loading = new Map<number, Load>();
+  #queued: number[] = [];
   /** For each sequential reader: the page it would read next, and how many pages were read ahead last time. */
-  const streams: { next: number; ahead: number }[] = [];
+  readonly #streams: { next: number; ahead: number }[] = [];
 
-  /** Drops the oldest page not used since eviction last passed by; those before it go to the end of the line. */
-  const evict = (): void => {
-    for (const [oldest, page] of pages) {
-      pages.delete(oldest);
-      if (!page.used) return;
-      page.used = false;
-      pages.set(oldest, page);
+  constructor(device: BlockDevice, options: PageCacheOptions) {
+    const { pageSize = 16 << 10, budget = 32 << 20, readAhead = 1 << 20, bypass = 256 << 10, direct = false } = options;
+    // Written so that NaN is refused too.
+    if (!(pageSize >= 512 && isPowerOfTwo(pageSize) && budget >= pageSize && readAhead >= 0 && bypass >= 0)) {
+      throw new ImageError("invalid-argument", `a page cache of ${budget} bytes in pages of ${pageSize} bytes`);
     }
-  };
-
-  /** Before a run is kept, not page by page: its own first pages would be the ones to go when all others are in use. */
-  const makeRoom = (count: number): void => {
-    while (pages.size > maxPages - count) evict();
-  };
-
-  /** Any object with `size` and `read` may be the device: bytes that it leaves out must not show as a short page. */
-  const fetch = async (
-    offset: number,
-    length: number,
-    signal?: AbortSignal,
-    into?: Uint8Array,
-  ): Promise<Uint8Array> => {
-    const data = await device.read(offset, length, signal, into);
-    if (data.length === length) return data;
-    throw new ImageError("io", `${data.length} bytes came back where ${length} were asked for`, { offset });
-  };
-
-  /** Pages that keep nothing but themselves in memory. */
-  const fetchParts = async (offset: number, length: number): Promise<readonly Uint8Array[]> => {
-    if (device.readParts !== undefined) return device.readParts(offset, length, pageSize);
-    const data = await fetch(offset, length);
-    const copies: Uint8Array[] = [];
-    // Not `slice`, which of a Node Buffer makes no copy.
-    for (let at = 0; at < length; at += pageSize) copies.push(new Uint8Array(data.subarray(at, at + pageSize)));
-    return copies;
-  };
-
-  const loadRun = async (first: number, count: number): Promise<void> => {
-    const start = first * pageSize;
-    const length = Math.min(count * pageSize, device.size - start);
-    try {
-      const parts = count === 1 ? [await fetch(start, length)] : await fetchParts(start, length);
-      const kept = Math.min(count, maxPages);
-      makeRoom(kept);
-      for (let n = 0; n < count; n += 1) {
-        const page = parts[n]!;
-        if (n >= count - kept) pages.set(first + n, { data: page, used: false });
-        loading.get(first + n)?.resolve(page);
-        loading.delete(first + n);
-      }
-    } catch (error) {
-      for (let n = 0; n < count; n += 1) {
-        loading.get(first + n)?.reject(error);
-        loading.delete(first + n);
-      }
+    this.size = device.size;
+    this.sectorSize = device.sectorSize;
+    this.#device = device;
+    this.#pageSize = pageSize;
+    this.#bypass = bypass;
+    this.#direct = direct;
+    this.#maxPages = Math.floor(budget / pageSize);
+    this.#maxAhead = Math.floor(Math.min(readAhead / pageSize, this.#maxPages / 2));
+    this.#lastPage = Math.ceil(device.size / pageSize) - 1;
+    if (device.readNow !== undefined) {
+      this.readNow = (offset, length, into) => this.peek(offset, length) ?? device.readNow?.(offset, length, into);
     }
-  };
-
-  /** How many pages to read past a run, and the note of where its reader will go on. */
-  const aheadOf = (first: number, count: number): number => {
-    let known = 0;
-    while (known < streams.length && streams[known]!.next !== first) known += 1;
-    const stream = streams[known];
-    let ahead = stream === undefined ? 0 : Math.min(maxAhead, Math.max(count, stream.ahead * 2));
-    for (let n = 0; n < ahead; n += 1) {
-      const index = first + count + n;
-      if (index > lastPage || pages.has(index) || loading.has(index)) ahead = n;
+    if (device.map !== undefined) {
+      this.map = (offset, length, signal) => device.map?.(offset, length, signal) ?? Promise.resolve([]);
     }
-    // To the front: the one that goes on, or a new one, for which the last gives way.
-    streams.splice(Math.min(known, STREAMS - 1), 1);
-    streams.unshift({ next: first + count + ahead, ahead });
-    return ahead;
-  };
+  }
 
-  const flush = (): void => {
-    const wanted = queued.sort((a, b) => a - b);
-    queued = [];
-    for (let at = 0; at < wanted.length; ) {
-      const first = wanted[at]!;
-      let count = 1;
-      while (wanted[at + count] === first + count && (count + 1) * pageSize <= MAX_RUN) count += 1;
-      const ahead = aheadOf(first, count);
-      for (let n = 0; n < ahead; n += 1) loading.set(first + count + n, newLoad());
-      void loadRun(first, count + ahead);
-      at += count;
-    }
-  };
+  get held(): number {
+    let total = 0;
+    for (const page of this.#pages.values()) total += page.data.length;
+    return total;
+  }
 
-  const load = (index: number): Promise<Uint8Array> => {
-    const inFlight = loading.get(index);
-    if (inFlight !== undefined) return inFlight.promise;
-    const started = newLoad();
-    loading.set(index, started);
-    if (queued.length === 0) queueMicrotask(flush);
-    queued.push(index);
-    return started.promise;
-  };
+  clear(): void {
+    this.#pages.clear();
+  }
 
-  const peek = (offset: number, length: number): Uint8Array | undefined => {
+  peek(offset: number, length: number): Uint8Array | undefined {
     if (!Number.isInteger(offset) || !Number.isInteger(length) || offset < 0 || length < 0) return undefined;
-    const index = Math.floor(offset / pageSize);
-    const start = offset - index * pageSize;
-    const page = pages.get(index);
+    const index = Math.floor(offset / this.#pageSize);
+    const start = offset - index * this.#pageSize;
+    const page = this.#pages.get(index);
     if (page === undefined || start + length > page.data.length) return undefined;
     page.used = true;
     if (length === page.data.length) return page.data;
     // Not `subarray`, which takes twice as long.
     return new Uint8Array(page.data.buffer, page.data.byteOffset + start, length);
-  };
+  }
 
-  const readPages = async (offset: number, length: number, into: Uint8Array | undefined): Promise<Uint8Array> => {
-    const first = Math.floor(offset / pageSize);
-    const last = Math.floor((offset + length - 1) / pageSize);
+  read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
+    const turn = turnFor(signal);
+    if (turn !== undefined) return turn.then(() => this.#read(offset, length, signal, into));
+    const hit = signal?.aborted ? undefined : this.peek(offset, length);
+    return hit === undefined ? this.#read(offset, length, signal, into) : Promise.resolve(hit);
+  }
+
+  async #read(
+    offset: number,
+    length: number,
+    signal: AbortSignal | undefined,
+    into: Uint8Array | undefined,
+  ): Promise<Uint8Array> {
+    checkRange(this.size, offset, length);
+    throwIfAborted(signal);
+    if (length === 0) return new Uint8Array(0);
+    if (length >= this.#bypass || (this.#direct && into !== undefined))
+      return this.#fetch(offset, length, signal, into);
+    let result: Uint8Array;
+    try {
+      // The load may be shared: this reader's signal ends its own wait, not the others' read.
+      result = await abortable(this.#readPages(offset, length, into), signal);
+    } catch {
+      throwIfAborted(signal);
+      return this.#fetch(offset, length, signal);
+    }
+    return result;
+  }
+
+  async #readPages(offset: number, length: number, into: Uint8Array | undefined): Promise<Uint8Array> {
+    const first = Math.floor(offset / this.#pageSize);
+    const last = Math.floor((offset + length - 1) / this.#pageSize);
     const parts: (Uint8Array | Promise<Uint8Array>)[] = [];
     for (let index = first; index <= last; index += 1) {
-      const page = pages.get(index);
+      const page = this.#pages.get(index);
       if (page !== undefined) page.used = true;
-      parts.push(page === undefined ? load(index) : page.data);
+      parts.push(page === undefined ? this.#load(index) : page.data);
     }
     const loaded = await Promise.all(parts);
-    const start = offset - first * pageSize;
+    const start = offset - first * this.#pageSize;
     if (loaded.length === 1) return loaded[0]!.subarray(start, start + length);
     const result = into?.length === length ? into : allocate(length);
     let at = 0;
@@ -205,53 +173,102 @@ export function cachedDevice(device: BlockDevice, options: PageCacheOptions = {}
       at += piece.length;
     }
     return result;
-  };
+  }
 
-  const read = async (
-    offset: number,
-    length: number,
-    signal: AbortSignal | undefined,
-    into: Uint8Array | undefined,
-  ): Promise<Uint8Array> => {
-    checkRange(device.size, offset, length);
-    throwIfAborted(signal);
-    if (length === 0) return new Uint8Array(0);
-    if (length >= bypass || (direct && into !== undefined)) return fetch(offset, length, signal, into);
-    let result: Uint8Array;
-    try {
-      // The load may be shared: this reader's signal ends its own wait, not the others' read.
-      result = await abortable(readPages(offset, length, into), signal);
-    } catch {
-      throwIfAborted(signal);
-      return fetch(offset, length, signal);
+  #load(index: number): Promise<Uint8Array> {
+    const inFlight = this.#loading.get(index);
+    if (inFlight !== undefined) return inFlight.promise;
+    const started = newLoad();
+    this.#loading.set(index, started);
+    if (this.#queued.length === 0) queueMicrotask(() => this.#flush());
+    this.#queued.push(index);
+    return started.promise;
+  }
+
+  #flush(): void {
+    const wanted = this.#queued.sort((a, b) => a - b);
+    this.#queued = [];
+    for (let at = 0; at < wanted.length; ) {
+      const first = wanted[at]!;
+      let count = 1;
+      while (wanted[at + count] === first + count && (count + 1) * this.#pageSize <= MAX_RUN) count += 1;
+      const ahead = this.#aheadOf(first, count);
+      for (let n = 0; n < ahead; n += 1) this.#loading.set(first + count + n, newLoad());
+      void this.#loadRun(first, count + ahead);
+      at += count;
     }
-    return result;
-  };
+  }
 
-  const cached: CachedDevice = {
-    size: device.size,
-    sectorSize: device.sectorSize,
-    get held() {
-      let total = 0;
-      for (const page of pages.values()) total += page.data.length;
-      return total;
-    },
-    clear: () => pages.clear(),
-    peek,
-    read(offset, length, signal, into) {
-      const turn = turnFor(signal);
-      if (turn !== undefined) return turn.then(() => read(offset, length, signal, into));
-      const hit = signal?.aborted ? undefined : peek(offset, length);
-      return hit === undefined ? read(offset, length, signal, into) : Promise.resolve(hit);
-    },
-  };
-  if (device.readNow !== undefined) {
-    cached.readNow = (offset, length, into) => peek(offset, length) ?? device.readNow?.(offset, length, into);
+  /** How many pages to read past a run, and the note of where its reader will go on. */
+  #aheadOf(first: number, count: number): number {
+    const streams = this.#streams;
+    let known = 0;
+    while (known < streams.length && streams[known]!.next !== first) known += 1;
+    const stream = streams[known];
+    let ahead = stream === undefined ? 0 : Math.min(this.#maxAhead, Math.max(count, stream.ahead * 2));
+    for (let n = 0; n < ahead; n += 1) {
+      const index = first + count + n;
+      if (index > this.#lastPage || this.#pages.has(index) || this.#loading.has(index)) ahead = n;
+    }
+    // To the front: the one that goes on, or a new one, for which the last gives way.
+    streams.splice(Math.min(known, STREAMS - 1), 1);
+    streams.unshift({ next: first + count + ahead, ahead });
+    return ahead;
   }
-  if (device.map !== undefined) {
-    cached.map = (offset, length, signal) => device.map?.(offset, length, signal) ?? Promise.resolve([]);
+
+  async #loadRun(first: number, count: number): Promise<void> {
+    const start = first * this.#pageSize;
+    const length = Math.min(count * this.#pageSize, this.size - start);
+    try {
+      const parts = count === 1 ? [await this.#fetch(start, length)] : await this.#fetchParts(start, length);
+      const kept = Math.min(count, this.#maxPages);
+      this.#makeRoom(kept);
+      for (let n = 0; n < count; n += 1) {
+        const page = parts[n]!;
+        if (n >= count - kept) this.#pages.set(first + n, { data: page, used: false });
+        this.#loading.get(first + n)?.resolve(page);
+        this.#loading.delete(first + n);
+      }
+    } catch (error) {
+      for (let n = 0; n < count; n += 1) {
+        this.#loading.get(first + n)?.reject(error);
+        this.#loading.delete(first + n);
+      }
+    }
   }
-  return cached;
+
+  /** Any object with `size` and `read` may be the device: bytes that it leaves out must not show as a short page. */
+  async #fetch(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
+    const data = await this.#device.read(offset, length, signal, into);
+    if (data.length === length) return data;
+    throw new ImageError("io", `${data.length} bytes came back where ${length} were asked for`, { offset });
+  }
+
+  /** Pages that keep nothing but themselves in memory. */
+  async #fetchParts(offset: number, length: number): Promise<readonly Uint8Array[]> {
+    const size = this.#pageSize;
+    if (this.#device.readParts !== undefined) return this.#device.readParts(offset, length, size);
+    const data = await this.#fetch(offset, length);
+    const copies: Uint8Array[] = [];
+    // Not `slice`, which of a Node Buffer makes no copy.
+    for (let at = 0; at < length; at += size) copies.push(new Uint8Array(data.subarray(at, at + size)));
+    return copies;
+  }
+
+  /** Before a run is kept, not page by page: its own first pages would be the ones to go when all others are in use. */
+  #makeRoom(count: number): void {
+    while (this.#pages.size > this.#maxPages - count) this.#evict();
+  }
+
+  /** Drops the oldest page not used since eviction last passed by; those before it go to the end of the line. */
+  #evict(): void {
+    for (const [oldest, page] of this.#pages) {
+      this.#pages.delete(oldest);
+      if (!page.used) return;
+      page.used = false;
+      this.#pages.set(oldest, page);
+    }
+  }
 }
 
 function newLoad(): Load {

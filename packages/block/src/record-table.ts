@@ -22,9 +22,9 @@ const STRETCH = 16 << 10;
  */
 export class RecordTable {
   readonly #device: BlockDevice;
-  /** By the memory that they lie in, which is the device's to give up. */
-  readonly #known = new WeakMap<ArrayBufferLike, RecordBlock>();
-  /** Those that do not fill their memory: where in it, too. */
+  /** By the array that the device has them in, which is its to give up. */
+  readonly #known = new WeakMap<Uint8Array, RecordBlock>();
+  /** Those that do not fill their memory, of which there is a new array each time: by the memory, and where in it. */
   readonly #parts = new WeakMap<ArrayBufferLike, Map<number, RecordBlock>>();
   readonly #unit: number;
   readonly #stretch: number;
@@ -60,16 +60,14 @@ export class RecordTable {
       data = this.#device.peek?.(from, this.#unit);
     }
     if (data === undefined) return undefined;
-    this.#last = data.length === data.buffer.byteLength ? this.#whole(data, from) : this.#part(data, from);
+    this.#last = this.#known.get(data) ?? this.#find(data, from);
     return this.#last;
   }
 
-  #whole(data: Uint8Array, at: number): RecordBlock {
-    let block = this.#known.get(data.buffer);
-    if (block === undefined) {
-      block = { at, view: viewOf(data), sums: undefined };
-      this.#known.set(data.buffer, block);
-    }
+  #find(data: Uint8Array, at: number): RecordBlock {
+    if (data.length < data.buffer.byteLength) return this.#part(data, at);
+    const block = { at, view: viewOf(data), sums: undefined };
+    this.#known.set(data, block);
     return block;
   }
 

@@ -120,7 +120,7 @@ export class TreeReader {
       while (top !== undefined && top.slot + 1 >= top.node.count) top = path.pop();
       if (top === undefined || compareNodeKey(top.node, top.slot + 1, to) > 0) return;
       const slot = top.slot + 1;
-      path.push({ ...top, slot });
+      path.push({ node: top.node, slot, expected: top.expected });
       expected = childExpectation(top.node, slot, top.expected);
     }
   }

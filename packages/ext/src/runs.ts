@@ -13,14 +13,18 @@ export interface Run {
 /** Collects runs in file order and joins those that are one on the disk. */
 export class RunList {
   readonly runs: Run[] = [];
+  /** By itself: to look before the beginning of an array is slow. */
+  #last: Run | undefined;
 
   add(first: number, count: number, physical: number | undefined, unwritten = false): void {
     if (count <= 0) return;
-    const last = this.runs[this.runs.length - 1];
+    const last = this.#last;
     if (last !== undefined && last.unwritten === unwritten && follows(last, first, physical)) {
-      this.runs[this.runs.length - 1] = { ...last, count: last.count + count };
+      this.#last = { first: last.first, count: last.count + count, physical: last.physical, unwritten };
+      this.runs[this.runs.length - 1] = this.#last;
     } else {
-      this.runs.push({ first, count, physical, unwritten });
+      this.#last = { first, count, physical, unwritten };
+      this.runs.push(this.#last);
     }
   }
 }

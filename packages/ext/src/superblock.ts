@@ -174,8 +174,11 @@ export function decodeSuperblock(data: Uint8Array, offset: number, sink: Checksu
   const seedWords = new Uint32Array(4);
   const seedView = viewOf(sb.s_hash_seed(view, 0));
   for (let n = 0; n < 4; n += 1) seedWords[n] = seedView.getUint32(4 * n, true);
+  // One literal: with keys spread into it V8 makes another kind of object each time, and soon knows none of them.
   return {
-    ...words,
+    compat: words.compat,
+    incompat: words.incompat,
+    roCompat: words.roCompat,
     offset,
     blockSize,
     blocksCount,
