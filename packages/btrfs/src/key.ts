@@ -57,6 +57,17 @@ export function compareKeyAt(view: DataView, at: number, key: Key): number {
   );
 }
 
+/** As `compareKeyAt`, of two keys that both lie in the view: every key of a node is compared with the one before. */
+export function compareKeysAt(view: DataView, a: number, b: number): number {
+  return (
+    view.getUint32(a + 4, true) - view.getUint32(b + 4, true) ||
+    view.getUint32(a, true) - view.getUint32(b, true) ||
+    view.getUint8(a + 8) - view.getUint8(b + 8) ||
+    view.getUint32(a + 13, true) - view.getUint32(b + 13, true) ||
+    view.getUint32(a + 9, true) - view.getUint32(b + 9, true)
+  );
+}
+
 export function compareKeys(a: Key, b: Key): number {
   return (
     a.objectHi - b.objectHi ||

@@ -1,7 +1,14 @@
-/** Values by key within a budget of bytes; those unused for longest go first. A value above the budget is not kept. */
+interface Entry<V> {
+  readonly value: V;
+  readonly cost: number;
+  /** Set on a hit, cleared as eviction passes by: the map is not written to for each hit. */
+  used: boolean;
+}
+
+/** Values by key within a budget of bytes; of those not used of late the oldest go first. A value above the budget is not kept. */
 export class LruCache<K, V> {
   readonly #budget: number;
-  readonly #entries = new Map<K, { readonly value: V; readonly cost: number }>();
+  readonly #entries = new Map<K, Entry<V>>();
   #held = 0;
 
   constructor(budget: number) {
@@ -11,8 +18,7 @@ export class LruCache<K, V> {
   get(key: K): V | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
+    entry.used = true;
     return entry.value;
   }
 
@@ -21,12 +27,22 @@ export class LruCache<K, V> {
     if (before !== undefined) this.#held -= before.cost;
     this.#entries.delete(key);
     if (cost > this.#budget) return;
-    this.#entries.set(key, { value, cost });
+    this.#makeRoom(cost);
+    this.#entries.set(key, { value, cost, used: false });
     this.#held += cost;
+  }
+
+  /** Before a value is kept: it would be the one to go itself when all others are in use. */
+  #makeRoom(cost: number): void {
     for (const [oldest, entry] of this.#entries) {
-      if (this.#held <= this.#budget) return;
+      if (this.#held + cost <= this.#budget) return;
       this.#entries.delete(oldest);
-      this.#held -= entry.cost;
+      if (entry.used) {
+        entry.used = false;
+        this.#entries.set(oldest, entry);
+      } else {
+        this.#held -= entry.cost;
+      }
     }
   }
 }

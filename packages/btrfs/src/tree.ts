@@ -19,6 +19,7 @@ import {
   type Node,
   type NodeExpectation,
   nodeKey,
+  slotOf,
 } from "./node.js";
 import { corrupt } from "./place.js";
 import { placeOf } from "./super-copies.js";
@@ -50,8 +51,8 @@ export interface LeafRange {
 export class TreeReader {
   readonly #options: TreeReaderOptions;
   readonly #cache: LruCache<number, Node>;
-  /** The leaf in which something was last found: a walk looks up neighbours, one after the other. */
-  #last: { readonly root: number; readonly leaf: Node } | undefined;
+  /** Where something was last found: a walk looks up neighbours, one after the other. */
+  #last: { readonly root: number; readonly leaf: Node; slot: number } | undefined;
   /** Logical addresses whose damage was told. */
   readonly #told = new Set<number>();
 
@@ -66,16 +67,18 @@ export class TreeReader {
     if (now !== undefined) return now;
     const { leaf, slot } = await this.#descend(root, key, signal);
     if (slot < 0 || compareNodeKey(leaf, slot, key) !== 0) return undefined;
-    this.#last = { root: root.logical, leaf };
+    this.#last = { root: root.logical, leaf, slot };
     return leafItem(leaf, slot);
   }
 
   /** The same, if it is in the leaf in which the last one was found; undefined otherwise. */
   findNow(root: TreeRoot, key: Key): Item | undefined {
-    if (this.#last?.root !== root.logical) return undefined;
-    const { leaf } = this.#last;
-    const slot = lowerBound(leaf, key);
-    return slot < leaf.count && compareNodeKey(leaf, slot, key) === 0 ? leafItem(leaf, slot) : undefined;
+    const last = this.#last;
+    if (last?.root !== root.logical) return undefined;
+    const slot = slotOf(last.leaf, key, last.slot);
+    if (slot === undefined) return undefined;
+    last.slot = slot;
+    return leafItem(last.leaf, slot);
   }
 
   /** The item with the greatest key that is not above `key`. */

@@ -5,8 +5,9 @@ import { decodeLzo } from "../src/decompress.js";
 import { decodeDirItems, type NamedDirent, nameHash, pushDirents } from "../src/dir-item.js";
 import { decodeFileExtent } from "../src/file-extent.js";
 import { decodeInodeItem } from "../src/inode-item.js";
-import { compareKeyAt, compareKeys, formatKey, makeKey, readKey } from "../src/key.js";
+import { compareKeyAt, compareKeys, compareKeysAt, formatKey, type Key, makeKey, readKey } from "../src/key.js";
 import { LruCache } from "../src/lru.js";
+import { type Node, slotOf } from "../src/node.js";
 import { itemBytes } from "./lib/item.js";
 
 /** Little-endian numbers, each as [bytes, value]. */
@@ -18,6 +19,15 @@ function pack(...fields: readonly (readonly [size: number, value: number | bigin
   }
   return Uint8Array.from(out);
 }
+
+const fields = ({ objectHi, objectLo, type, offsetHi, offsetLo }: Key) =>
+  [
+    [4, objectLo],
+    [4, objectHi],
+    [1, type],
+    [4, offsetLo],
+    [4, offsetHi],
+  ] as const;
 
 describe("keys", () => {
   it("are ordered by object id, type, offset, over all 64 bits", () => {
@@ -31,8 +41,40 @@ describe("keys", () => {
       makeKey(2 ** 33, 1, 0),
       makeKey(big, 128, 0),
     ];
+    const stored = pack(...ordered.flatMap(fields));
+    const view = new DataView(stored.buffer);
     for (const [n, key] of ordered.entries()) {
-      for (const [m, other] of ordered.entries()) expect(Math.sign(compareKeys(key, other))).toBe(Math.sign(n - m));
+      for (const [m, other] of ordered.entries()) {
+        expect(Math.sign(compareKeys(key, other))).toBe(Math.sign(n - m));
+        expect(Math.sign(compareKeysAt(view, n * 17, m * 17))).toBe(Math.sign(n - m));
+      }
+    }
+  });
+
+  it("are found in a leaf from wherever one looks", () => {
+    // Inodes with one to seven items each; odd numbers only, so that there are keys between them.
+    const keys = Array.from({ length: 60 }, (_, n) =>
+      Array.from({ length: 1 + (n % 7) }, (_, m) => makeKey(257 + 2 * n, 1 + m)),
+    ).flat();
+    const bytes = new Uint8Array(101 + 25 * keys.length);
+    for (const [slot, key] of keys.entries()) bytes.set(pack(...fields(key)), 101 + 25 * slot);
+    const leaf: Node = {
+      logical: 0,
+      level: 0,
+      generation: 1,
+      owner: 5n,
+      count: keys.length,
+      bytes,
+      view: new DataView(bytes.buffer),
+      origin: undefined,
+    };
+    for (let near = 0; near < keys.length; near += 1) {
+      for (const [slot, key] of keys.entries()) {
+        if (slotOf(leaf, key, near) !== slot) throw new Error(`slot ${slot} from ${near}`);
+      }
+      for (const missing of [makeKey(1, 1), makeKey(258, 1), makeKey(257, 2), makeKey(300, 1), makeKey(9999, 1)]) {
+        expect(slotOf(leaf, missing, near)).toBeUndefined();
+      }
     }
   });
 
@@ -236,5 +278,18 @@ describe("cache", () => {
     expect(cache.get("large")).toBeUndefined();
     cache.set("a", 2, 3);
     expect(["a", "c", "d"].map((key) => cache.get(key))).toEqual([2, undefined, undefined]);
+  });
+
+  it("where all are in use the oldest makes room, and not the new one", () => {
+    const cache = new LruCache<string, number>(3);
+    for (const key of ["a", "b", "c"]) cache.set(key, 1, 1);
+    for (const key of ["a", "b", "c"]) cache.get(key);
+    cache.set("d", 1, 1);
+    expect(["a", "b", "c", "d"].filter((key) => cache.get(key) !== undefined)).toEqual(["b", "c", "d"]);
+    cache.set("b", 2, 3);
+    expect(["b", "c", "d"].map((key) => cache.get(key))).toEqual([2, undefined, undefined]);
+    cache.set("e", 1, 1);
+    expect(cache.get("b")).toBeUndefined();
+    expect(cache.get("e")).toBe(1);
   });
 });
