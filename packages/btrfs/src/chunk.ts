@@ -205,15 +205,16 @@ export function mapPiece(chunk: Chunk, logical: number, length: number): Piece {
     const stripe = stripes[index]!;
     return { stripe, physical: stripe.offset + rowNumber * STRIPE_LEN + inStripe };
   };
-  const piece = { logical, length: Math.min(available, STRIPE_LEN - inStripe) };
+  const inPiece = Math.min(available, STRIPE_LEN - inStripe);
   if (profile.parity === 0) {
     const first = column * profile.copies;
     const copies = Array.from({ length: profile.copies }, (_, copy) => target(first + copy));
-    return { ...piece, copies, row: undefined };
+    return { logical, length: inPiece, copies, row: undefined };
   }
   // The columns move one stripe on with each row; parity follows the last data column.
   const rotated = (index: number): Target => target((rowNumber + index) % stripes.length);
   const data = Array.from({ length: width }, (_, index) => rotated(index));
   const q = profile.parity === 2 ? rotated(width + 1) : undefined;
-  return { ...piece, copies: [data[column]!], row: { data, p: rotated(width), q, wanted: column } };
+  const row = { data, p: rotated(width), q, wanted: column };
+  return { logical, length: inPiece, copies: [data[column]!], row };
 }

@@ -131,6 +131,11 @@ export function decodeBootSector(data: Uint8Array, offset: number): BootSector {
     throw bad("BPB_TotSec32", `${sectors} sectors, ${clusters} clusters: FAT${bits} has at most ${max}`);
   if (clusters < 1) throw bad("BPB_TotSec32", `${sectors} sectors, which leaves no cluster`);
 
+  const { rootCluster, activeFat, fsInfo, backup } = isFat32
+    ? fat32Part(view, offset, clusters, sectorSize, reserved)
+    : NO_FAT32_PART;
+  const { state, serial, label } = volumeId(view, isFat32);
+  // Key by key: objects that others are spread into are of another kind to V8 each time, once there were a few.
   return {
     offset,
     bits,
@@ -146,8 +151,13 @@ export function decodeBootSector(data: Uint8Array, offset: number): BootSector {
     clusters,
     roomFor,
     size,
-    ...(isFat32 ? fat32Part(view, offset, clusters, sectorSize, reserved) : NO_FAT32_PART),
-    ...volumeId(view, isFat32),
+    rootCluster,
+    activeFat,
+    fsInfo,
+    backup,
+    state,
+    serial,
+    label,
   };
 }
 

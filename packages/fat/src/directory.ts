@@ -66,7 +66,7 @@ export type ReportOdd = (kind: FindingKind, message: string, field: "DIR_Name" |
 /** The parts of a long name seen so far. */
 interface Pending {
   /** Part that comes next; 0: the short name. */
-  readonly next: number;
+  next: number;
   readonly checksum: number;
   readonly units: Uint8Array;
   /** Where the first part lies. */
@@ -141,7 +141,7 @@ export class DirectoryDecoder {
   #goesOn(raw: Uint8Array, pending: Pending): boolean {
     if ((raw[0]! & ~LAST_LONG_ENTRY) !== pending.next || raw[13] !== pending.checksum) return false;
     copyUnits(raw, pending.units, pending.next - 1);
-    this.#pending = { ...pending, next: pending.next - 1 };
+    pending.next -= 1;
     return true;
   }
 

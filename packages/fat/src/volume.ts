@@ -172,7 +172,7 @@ export class Volume {
     } catch (cause) {
       error ??= imageErrorOf(cause);
     }
-    return { ...found, error, size, subdirectories, label };
+    return { runs: found.runs, clusters: found.clusters, error, size, subdirectories, label };
   }
 
   /** The bytes of a directory, as many at a time as one read fetches. */
