@@ -7,8 +7,8 @@
  * 123, 145, 178, 195 and 266 bytes further on, and the remainder is the same. What is long is moved so, to its last bytes,
  * at some 10 GB/s; those are divided by tables, at 2.
  *
- * The memory holds the tables, sixteen of 256 words, as crc.ts describes them; a register for each record; zeros, which the
- * first bytes find where others find what lies before them; the data of one call; and its last bytes.
+ * The memory holds the tables, sixteen of 256 words, as crc.ts describes them; a register and an expected sum for each
+ * record; zeros, which the first bytes find where others find what lies before them; the data of one call; and its last bytes.
  */
 
 const TABLES: u32 = 16 * 256 * 4;
@@ -16,10 +16,12 @@ const TABLES: u32 = 16 * 256 * 4;
 export const REGISTERS: u32 = TABLES;
 /** Most records of one call. */
 export const RECORDS: u32 = 512;
+/** A word for each record: what its sum should be. */
+export const EXPECTED: u32 = REGISTERS + 4 * RECORDS;
 /** How far bytes are moved at most. */
 const REACH: u32 = 266;
 /** Where the data of a call lies, and how many bytes there may be. */
-export const DATA: u32 = REGISTERS + 4 * RECORDS + 272;
+export const DATA: u32 = EXPECTED + 4 * RECORDS + 272;
 export const ROOM: u32 = 0x8000;
 /** The bytes that the others were moved to. */
 const REST: u32 = DATA + ROOM + 272;
@@ -103,6 +105,26 @@ export function update(register: u32, length: u32): u32 {
   memory.fill(end, 0, REACH);
   for (let n: u32 = 0; n < REACH; n += 16) v128.store(REST + n, v128.xor(v128.load(REST + n), moved(end + n)));
   return serial(0, REST, REST + left);
+}
+
+/** Makes `bytes` bytes from byte `at` of each of `count` records zeros. */
+export function clear(at: u32, bytes: u32, count: u32, size: u32): void {
+  for (let record = DATA + at, end = record + count * size; record < end; record += size) memory.fill(record, 0, bytes);
+}
+
+/**
+ * Whether the sums of all records are as expected, by one sum over them. It meets each record's register in its first four
+ * bytes, and with it what the sum of the one before should be: where it is that, the two cancel each other out. The data are
+ * spent by it.
+ */
+export function areAsExpected(count: u32, size: u32): bool {
+  let before: u32 = 0;
+  for (let n: u32 = 0; n < count; n += 1) {
+    const record = DATA + n * size;
+    store<u32>(record, load<u32>(record) ^ load<u32>(REGISTERS + (n << 2)) ^ before);
+    before = load<u32>(EXPECTED + (n << 2));
+  }
+  return update(0, count * size) === before;
 }
 
 /**

@@ -82,8 +82,11 @@ interface Crc32cExports {
   readonly ROOM: WebAssembly.Global<"i32">;
   readonly REGISTERS: WebAssembly.Global<"i32">;
   readonly RECORDS: WebAssembly.Global<"i32">;
+  readonly EXPECTED: WebAssembly.Global<"i32">;
   makeTables(polynomial: number): void;
   update(register: number, length: number): number;
+  clear(at: number, bytes: number, count: number, size: number): void;
+  areAsExpected(count: number, size: number): number;
   updateRecords(count: number, size: number): void;
 }
 
@@ -126,27 +129,11 @@ function makeCrc32c(): Crc32c {
   const start = wasm.DATA.value;
   const room = wasm.ROOM.value;
   const memory = new Uint8Array(wasm.memory.buffer);
-  const words = new Int32Array(wasm.memory.buffer);
   const kept = new Int32Array(wasm.memory.buffer, wasm.REGISTERS.value, wasm.RECORDS.value);
-  const place = (data: Uint8Array, size: number, end: number, gaps: readonly Gap[]): void => {
-    memory.set(data.subarray(0, end - start), start);
-    for (const gap of gaps) {
-      for (let record = start + gap.at; record < end; record += size) {
-        for (let n = 0; n < gap.size; n += 1) memory[record + n] = 0;
-      }
-    }
-  };
-  /**
-   * Whether all sums are as expected, by one sum over all records. It meets each record's start in its first four bytes, and
-   * with it what the sum of the one before should be: where it is that, the two cancel each other out.
-   */
-  const areAsExpected = (size: number, registers: Int32Array, expected: Int32Array): boolean => {
-    let before = 0;
-    for (let n = 0, at = start / 4; n < registers.length; n += 1, at += size / 4) {
-      words[at]! ^= registers[n]! ^ before;
-      before = expected[n]!;
-    }
-    return wasm.update(0, registers.length * size) === before;
+  const wanted = new Int32Array(wasm.memory.buffer, wasm.EXPECTED.value, wasm.RECORDS.value);
+  const place = (data: Uint8Array, count: number, size: number, gaps: readonly Gap[]): void => {
+    memory.set(data.subarray(0, count * size), start);
+    for (const gap of gaps) wasm.clear(gap.at, gap.size, count, size);
   };
   return {
     tables: new Int32Array(wasm.memory.buffer, 0, 16 * 256),
@@ -162,17 +149,16 @@ function makeCrc32c(): Crc32c {
     updateRecords(data, size, gaps, registers, expected) {
       const count = registers.length;
       if (size % 8 !== 0 || count > kept.length || count * size > room) return false;
-      const end = start + count * size;
-      place(data, size, end, gaps);
+      place(data, count, size, gaps);
+      kept.set(registers);
       if (expected !== undefined) {
-        if (areAsExpected(size, registers, expected)) {
+        wanted.set(expected);
+        if (wasm.areAsExpected(count, size) !== 0) {
           registers.set(expected);
           return true;
         }
-        // The first sum has spent them.
-        place(data, size, end, gaps);
+        place(data, count, size, gaps);
       }
-      kept.set(registers);
       wasm.updateRecords(count, size);
       for (let n = 0; n < count; n += 1) registers[n] = kept[n]!;
       return true;
@@ -250,7 +236,7 @@ export function crc32cWord(value: number, register: number): number {
  *
  * @param data The records, as many as there are registers.
  * @param registers Where each record's sum starts; afterwards the sums, signed.
- * @param expected What the sums should be. Whether they all are is found by one sum, which takes a third of the time of
+ * @param expected What the sums should be. Whether they all are is found by one sum, in less than half of the time of
  *   theirs; a record that is not sees to it that they are not, and two such would hide each other once in 2^32 times.
  */
 export function crc32cOfRecords(
