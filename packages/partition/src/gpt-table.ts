@@ -79,7 +79,10 @@ async function backupCopy(
   const headers = await Promise.all(
     candidates.map((size) => headerAt(device, (Math.floor(device.size / size) - 1) * size, size, note, signal)),
   );
-  const header = headers.find((candidate) => candidate !== undefined);
+  // Without a first copy only what it says of itself makes it this disk's, as for Linux: the last sector of a member of an
+  // array, whose data begin further on, is often that of the array, with the array's own backup in it.
+  const isOurs = ({ myLba, sectorSize, offset }: GptHeader): boolean => myLba * sectorSize === offset;
+  const header = headers.find((candidate) => candidate !== undefined && (primary !== undefined || isOurs(candidate)));
   return header === undefined ? undefined : tryCopy(device, header, note, signal);
 }
 

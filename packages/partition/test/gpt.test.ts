@@ -129,6 +129,15 @@ describe("copies that disagree", () => {
     expect(result.codes).toEqual(["gpt-backup-bad", "part-past-end"]);
   });
 
+  test("a backup that says it lies elsewhere is not this disk's: the member of an array ends with the array's", async () => {
+    const image = new Uint8Array(1100 * 512);
+    image.set(sound(), 100 * 512);
+    const result = await read(image);
+    expect(result.tables).toEqual([]);
+    expect(result.partitions).toEqual([]);
+    expect(result.codes).toEqual([]);
+  });
+
   test("a disk that grew has its backup where AlternateLBA says", async () => {
     const image = new Uint8Array(2000 * 512);
     image.set(sound());
