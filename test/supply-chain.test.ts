@@ -1,4 +1,5 @@
 /** What is installed at run time: exact versions, known licences, no scripts. */
+import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
@@ -60,4 +61,25 @@ test("the lock file holds a hash of everything else too, and names no registry",
   const ours = installed.filter(([, { optional, dev }]) => !(optional === true && dev === true));
   for (const [path, { integrity }] of ours) expect(integrity, path).toMatch(/^sha512-/);
   expect(readFileSync(`${root}package-lock.json`, "utf8")).not.toMatch(/"resolved": "https?:/);
+});
+
+test("the bill of materials has what is bundled into the command, and no tool that only made it", () => {
+  const text = execFileSync(process.execPath, ["scripts/sbom.mjs"], {
+    cwd: root,
+    encoding: "utf8",
+    maxBuffer: 1 << 24,
+  });
+  const bom = JSON.parse(text) as {
+    readonly components: readonly { readonly name: string; readonly licenses: readonly unknown[] }[];
+    readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[];
+  };
+  const names = bom.components.map(({ name }) => name);
+  const ours = readdirSync(`${root}packages`).map((name) => (name === "cli" ? "guestprobe" : `@guestprobe/${name}`));
+  for (const name of [...ours, "commander", "picocolors", "@clack/prompts", "hash-wasm", "pako"]) {
+    expect(names).toContain(name);
+  }
+  for (const tool of ["typescript", "vitest", "esbuild", "ajv", "assemblyscript"]) expect(names).not.toContain(tool);
+  const refs = new Set(bom.dependencies.map(({ ref }) => ref));
+  for (const { dependsOn } of bom.dependencies) for (const ref of dependsOn) expect(refs).toContain(ref);
+  expect(bom.components.filter(({ licenses }) => licenses.length === 0)).toEqual([]);
 });
