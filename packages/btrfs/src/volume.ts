@@ -81,9 +81,13 @@ export class Volume {
 
   /** The copies on devices that are there, in the order of the chunk, stale devices last. */
   #present(piece: Piece): Target[] {
-    const isStale = (copy: Target): boolean => this.#memberOf(copy.stripe)?.isStale === true;
-    const there = piece.copies.filter((copy) => this.#memberOf(copy.stripe));
-    return there.some(isStale) ? there.sort((a, b) => Number(isStale(a)) - Number(isStale(b))) : there;
+    const there: Target[] = [];
+    const stale: Target[] = [];
+    for (const copy of piece.copies) {
+      const member = this.#memberOf(copy.stripe);
+      if (member !== undefined) (member.isStale ? stale : there).push(copy);
+    }
+    return stale.length === 0 ? there : [...there, ...stale];
   }
 
   #ways(piece: Piece): Way[] {
