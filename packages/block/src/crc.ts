@@ -117,7 +117,7 @@ function makeCrc32c(): Crc32c {
   try {
     wasm = new WebAssembly.Instance(compileWasm(WASM)).exports as unknown as Crc32cExports;
   } catch {
-    // A content policy forbids it, or there is no room for its memory.
+    // A content policy forbids it, the processor or the browser has no SIMD, or there is no room for its memory.
     const tables = makeTables(CASTAGNOLI);
     return {
       tables,
