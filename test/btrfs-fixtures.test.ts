@@ -1,6 +1,14 @@
-import { bufferDevice, cachedDevice, countReads, decodeText, FindingLog, toHex } from "@guestprobe/block";
+import {
+  type BlockDevice,
+  bufferDevice,
+  cachedDevice,
+  countReads,
+  decodeText,
+  FindingLog,
+  toHex,
+} from "@guestprobe/block";
 import { btrfs, isBtrfs } from "@guestprobe/btrfs";
-import { open, openFileSystem, readFile, resolve, walkAll } from "@guestprobe/vfs";
+import { type Extent, open, openFileSystem, readFile, resolve, walkAll } from "@guestprobe/vfs";
 import { conformanceCases, type ExpectedVolume } from "@guestprobe/vfs/conformance";
 import { describe, expect, it } from "vitest";
 import { fixtures } from "./lib/fixtures.js";
@@ -41,6 +49,25 @@ for (const fixture of fixtures("btrfs")) {
         expect(files).toBe(expected.entries.length);
         expect(atOnce).toBeGreaterThan(0);
       }
+    });
+
+    it("what has one plain extent is read at once, whatever leaf that is in", async () => {
+      const readNow: BlockDevice["readNow"] = (offset, length, into) => {
+        into.set(device.peek!(offset, length)!);
+        return into;
+      };
+      let plain = 0;
+      for await (const { inode } of walkAll(await btrfs.open({ ...device, readNow }))) {
+        if (inode?.stat.type !== "file" || inode.stat.size === 0) continue;
+        const extents: Extent[] = [];
+        for await (const batch of inode.extents()) extents.push(...batch);
+        const [{ kind, encoding }] = extents as [Extent];
+        if (extents.length > 1 || (kind !== "data" && kind !== "inline") || encoding !== undefined) continue;
+        const now = inode.readNow?.(0, inode.stat.size, new Uint8Array(inode.stat.size));
+        expect(now).toEqual(await readFile(inode));
+        plain += 1;
+      }
+      expect(plain).toBeGreaterThan(0);
     });
 
     it("extended attributes", async () => {

@@ -108,11 +108,14 @@ export async function readContent(
 }
 
 /**
- * As `readContent` into this memory, of a file with one extent, in the leaf of its inode, that is neither compressed nor
- * verified; undefined otherwise, and where something has to be waited for.
+ * As `readContent` into this memory, of a file with one extent that is neither compressed nor verified; undefined otherwise,
+ * and where something has to be waited for.
+ *
+ * @param leaf Where its inode is: the extent mostly lies there, too.
  */
 export function readContentNow(
   context: Context,
+  root: TreeRoot,
   leaf: Node,
   ino: number,
   offset: number,
@@ -120,7 +123,8 @@ export function readContentNow(
   into: Uint8Array,
 ): Uint8Array | undefined {
   if (context.verify) return undefined;
-  const item = floorItem(leaf, makeKey(ino, EXTENT_DATA_KEY, offset + length - 1));
+  const key = makeKey(ino, EXTENT_DATA_KEY, offset + length - 1);
+  const item = floorItem(leaf, key) ?? context.trees.floorNow(root, key);
   if (item === undefined || compareKeys(item.key, makeKey(ino, EXTENT_DATA_KEY, 0)) !== 0) return undefined;
   const extent = decodeFileExtent(item, context.superblock.sectorsize);
   if (extent.length < offset + length) return undefined;

@@ -175,7 +175,8 @@ class BtrfsInode implements Inode {
 
   readNow(offset: number, length: number, into: Uint8Array): Uint8Array | undefined {
     if (!isContentRange(this.stat, offset, length)) return undefined;
-    return readContentNow(this.#context, this.#leaf, this.#item.ino, offset, length, into);
+    const { root } = this.#subvolume;
+    return readContentNow(this.#context, root, this.#leaf, this.#item.ino, offset, length, into);
   }
 
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[]> {

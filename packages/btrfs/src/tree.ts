@@ -47,6 +47,12 @@ export interface LeafRange {
   readonly end: number;
 }
 
+/** The leaf that would hold a key, and the last slot there that is not above it; -1 if there is none. */
+interface Place {
+  readonly leaf: Node;
+  readonly slot: number;
+}
+
 /** Reads and searches trees. Nodes are checked once, when they come from the device, and kept. */
 export class TreeReader {
   readonly #options: TreeReaderOptions;
@@ -63,16 +69,16 @@ export class TreeReader {
 
   /** The item of exactly this key. */
   async find(root: TreeRoot, key: Key, signal: AbortSignal | undefined): Promise<Item | undefined> {
-    const now = this.findNow(root, key);
-    if (now !== undefined) return now;
-    const { leaf, slot } = await this.#descend(root, key, signal);
-    if (slot < 0 || compareNodeKey(leaf, slot, key) !== 0) return undefined;
-    this.#last = { root: root.logical, leaf, slot };
-    return leafItem(leaf, slot);
+    return this.#findInLast(root, key) ?? this.#exactly(root, key, await this.#descend(root, key, signal));
   }
 
-  /** The same, if it is in the leaf in which the last one was found; undefined otherwise. */
+  /** The same, if all that it takes is in memory now; undefined otherwise. */
   findNow(root: TreeRoot, key: Key): Item | undefined {
+    return this.#findInLast(root, key) ?? this.#exactly(root, key, this.#descendNow(root, key));
+  }
+
+  /** In the leaf in which the last item was found. */
+  #findInLast(root: TreeRoot, key: Key): Item | undefined {
     const last = this.#last;
     if (last?.root !== root.logical) return undefined;
     const slot = slotOf(last.leaf, key, last.slot);
@@ -81,14 +87,27 @@ export class TreeReader {
     return leafItem(last.leaf, slot);
   }
 
+  /** The item there, if it has this key. */
+  #exactly(root: TreeRoot, key: Key, place: Place | undefined): Item | undefined {
+    if (place === undefined || place.slot < 0 || compareNodeKey(place.leaf, place.slot, key) !== 0) return undefined;
+    const { leaf, slot } = place;
+    this.#last = { root: root.logical, leaf, slot };
+    return leafItem(leaf, slot);
+  }
+
   /** The item with the greatest key that is not above `key`. */
   async floor(root: TreeRoot, key: Key, signal: AbortSignal | undefined): Promise<Item | undefined> {
     const { leaf, slot } = await this.#descend(root, key, signal);
     return slot >= 0 ? leafItem(leaf, slot) : undefined;
   }
 
-  /** The leaf that would hold `key`, and the last slot there that is not above it; -1 if there is none. */
-  async #descend(root: TreeRoot, key: Key, signal: AbortSignal | undefined): Promise<{ leaf: Node; slot: number }> {
+  /** The same, if all that it takes is in memory now; undefined otherwise. */
+  floorNow(root: TreeRoot, key: Key): Item | undefined {
+    const place = this.#descendNow(root, key);
+    return place !== undefined && place.slot >= 0 ? leafItem(place.leaf, place.slot) : undefined;
+  }
+
+  async #descend(root: TreeRoot, key: Key, signal: AbortSignal | undefined): Promise<Place> {
     let expected = rootExpectation(root);
     let node = await this.#node(expected, signal);
     while (node.level > 0) {
@@ -96,6 +115,18 @@ export class TreeReader {
       node = await this.#node(expected, signal);
     }
     return { leaf: node, slot: floorSlot(node, key) };
+  }
+
+  /** As `#descend`, through nodes that are in memory; undefined where one is not. */
+  #descendNow(root: TreeRoot, key: Key): Place | undefined {
+    let expected = rootExpectation(root);
+    for (;;) {
+      const node = this.#nodeNow(expected);
+      if (node === undefined) return undefined;
+      const slot = floorSlot(node, key);
+      if (node.level === 0) return { leaf: node, slot };
+      expected = childExpectation(node, Math.max(0, slot), expected);
+    }
   }
 
   /**
@@ -134,6 +165,25 @@ export class TreeReader {
     const node = await this.#load(expected, signal);
     this.#cache.set(expected.logical, node, node.bytes.length);
     return node;
+  }
+
+  /** A node whose first copy is in memory, and sound; what is wrong with one is told by who reads it. */
+  #nodeNow(expected: NodeExpectation): Node | undefined {
+    const known = this.#cache.get(expected.logical);
+    if (known !== undefined && isAsExpected(known, expected)) return known;
+    const { volume, nodesize, sectorsize, fsids } = this.#options;
+    try {
+      const found = volume.peek(expected.logical, nodesize);
+      if (found === undefined) return undefined;
+      const origin = found.from.device === 0 ? found.from.physical : undefined;
+      if (this.#checkSum(found.data, expected.logical, origin) !== undefined) return undefined;
+      const node = decodeNode(found.data, expected, fsids, sectorsize, origin);
+      this.#cache.set(expected.logical, node, nodesize);
+      return node;
+    } catch (error) {
+      if (!isImageError(error)) throw error;
+      return undefined;
+    }
   }
 
   /** Reads a node from the first copy that is sound. */

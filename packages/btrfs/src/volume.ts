@@ -197,6 +197,16 @@ export class Volume {
     return this.#memberOf(copy.stripe)!.device.readNow?.(copy.physical, length, into);
   }
 
+  /** A range that lies in one piece, if its first copy is in memory now. @throws ImageError `corrupt` outside of all chunks. */
+  peek(logical: number, length: number): { readonly data: Uint8Array; readonly from: Location } | undefined {
+    const piece = mapPiece(this.chunkMap.find(logical), logical, length);
+    const copy = this.#present(piece)[0];
+    if (copy === undefined || piece.length < length) return undefined;
+    const { device, index } = this.#memberOf(copy.stripe)!;
+    const data = device.peek?.(copy.physical, length);
+    return data && { data, from: { device: index, physical: copy.physical, length } };
+  }
+
   async #readAny(
     piece: Piece,
     onBad: (piece: Piece, error: ImageError) => void,
