@@ -29,6 +29,7 @@ export {
   type Severity,
 } from "./finding.js";
 export { formatGuid, formatUuid, isZero } from "./guid.js";
+export { LruCache } from "./lru.js";
 export { type Mapping, mappedDevice, type Run, runsDevice } from "./mapped.js";
 export { type CachedDevice, cachedDevice, type PageCacheOptions } from "./page-cache.js";
 export { type ParityRow, rebuildStripe } from "./parity.js";

@@ -1,6 +1,7 @@
 import { abortable, throwIfAborted, turnFor } from "./abort.js";
 import { allocate, type BlockDevice, checkRange } from "./device.js";
 import { ImageError } from "./errors.js";
+import { LruCache } from "./lru.js";
 import { isPowerOfTwo } from "./u64.js";
 
 export interface PageCacheOptions {
@@ -21,12 +22,6 @@ export interface PageCacheOptions {
    * where each read waits for a network. Default false.
    */
   readonly direct?: boolean;
-}
-
-interface Page {
-  readonly data: Uint8Array;
-  /** Set on a hit, cleared as eviction passes by: a page that is in use survives one round. */
-  used: boolean;
 }
 
 interface Load {
@@ -72,7 +67,7 @@ class PageCache implements CachedDevice {
   readonly #maxPages: number;
   readonly #maxAhead: number;
   readonly #lastPage: number;
-  readonly #pages = new Map<number, Page>();
+  readonly #pages: LruCache<number, Uint8Array>;
   readonly #loading = new Map<number, Load>();
   #queued: number[] = [];
   /** For each sequential reader: the page it would read next, and how many pages were read ahead last time. */
@@ -91,6 +86,7 @@ class PageCache implements CachedDevice {
     this.#bypass = bypass;
     this.#direct = direct;
     this.#maxPages = Math.floor(budget / pageSize);
+    this.#pages = new LruCache(this.#maxPages * pageSize);
     this.#maxAhead = Math.floor(Math.min(readAhead / pageSize, this.#maxPages / 2));
     this.#lastPage = Math.ceil(device.size / pageSize) - 1;
     if (device.readNow !== undefined) {
@@ -102,9 +98,7 @@ class PageCache implements CachedDevice {
   }
 
   get held(): number {
-    let total = 0;
-    for (const page of this.#pages.values()) total += page.data.length;
-    return total;
+    return this.#pages.held;
   }
 
   clear(): void {
@@ -116,11 +110,10 @@ class PageCache implements CachedDevice {
     const index = Math.floor(offset / this.#pageSize);
     const start = offset - index * this.#pageSize;
     const page = this.#pages.get(index);
-    if (page === undefined || start + length > page.data.length) return undefined;
-    page.used = true;
-    if (length === page.data.length) return page.data;
+    if (page === undefined || start + length > page.length) return undefined;
+    if (length === page.length) return page;
     // Not `subarray`, which takes twice as long.
-    return new Uint8Array(page.data.buffer, page.data.byteOffset + start, length);
+    return new Uint8Array(page.buffer, page.byteOffset + start, length);
   }
 
   read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
@@ -157,9 +150,7 @@ class PageCache implements CachedDevice {
     const last = Math.floor((offset + length - 1) / this.#pageSize);
     const parts: (Uint8Array | Promise<Uint8Array>)[] = [];
     for (let index = first; index <= last; index += 1) {
-      const page = this.#pages.get(index);
-      if (page !== undefined) page.used = true;
-      parts.push(page === undefined ? this.#load(index) : page.data);
+      parts.push(this.#pages.get(index) ?? this.#load(index));
     }
     const loaded = await Promise.all(parts);
     const start = offset - first * this.#pageSize;
@@ -222,10 +213,10 @@ class PageCache implements CachedDevice {
     try {
       const parts = count === 1 ? [await this.#fetch(start, length)] : await this.#fetchParts(start, length);
       const kept = Math.min(count, this.#maxPages);
-      this.#makeRoom(kept);
+      this.#pages.makeRoom(kept * this.#pageSize);
       for (let n = 0; n < count; n += 1) {
         const page = parts[n]!;
-        if (n >= count - kept) this.#pages.set(first + n, { data: page, used: false });
+        if (n >= count - kept) this.#pages.set(first + n, page, page.length);
         this.#loading.get(first + n)?.resolve(page);
         this.#loading.delete(first + n);
       }
@@ -253,21 +244,6 @@ class PageCache implements CachedDevice {
     // Not `slice`, which of a Node Buffer makes no copy.
     for (let at = 0; at < length; at += size) copies.push(new Uint8Array(data.subarray(at, at + size)));
     return copies;
-  }
-
-  /** Before a run is kept, not page by page: its own first pages would be the ones to go when all others are in use. */
-  #makeRoom(count: number): void {
-    while (this.#pages.size > this.#maxPages - count) this.#evict();
-  }
-
-  /** Drops the oldest page not used since eviction last passed by; those before it go to the end of the line. */
-  #evict(): void {
-    for (const [oldest, page] of this.#pages) {
-      this.#pages.delete(oldest);
-      if (!page.used) return;
-      page.used = false;
-      this.#pages.set(oldest, page);
-    }
   }
 }
 

@@ -1,9 +1,8 @@
-import type { Report } from "@guestprobe/block";
+import type { LruCache, Report } from "@guestprobe/block";
 import type { Decompressor } from "@guestprobe/codec";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import type { Checksum } from "./checksum.js";
 import type { Decompress } from "./decompress.js";
-import type { LruCache } from "./lru.js";
 import type { Subvolumes } from "./subvolume.js";
 import type { Superblock } from "./superblock.js";
 import type { TreeReader } from "./tree.js";

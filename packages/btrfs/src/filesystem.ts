@@ -1,4 +1,12 @@
-import { type BlockDevice, featureNames, finding, formatUuid, ImageError, throwIfAborted } from "@guestprobe/block";
+import {
+  type BlockDevice,
+  featureNames,
+  finding,
+  formatUuid,
+  ImageError,
+  LruCache,
+  throwIfAborted,
+} from "@guestprobe/block";
 import { type Decompressor, inlineDecompressor } from "@guestprobe/codec";
 import { type FileSystem, type Inode, type OpenOptions, resolve } from "@guestprobe/vfs";
 import {
@@ -15,7 +23,6 @@ import { COMPAT_RO, INCOMPAT } from "./features.js";
 import { BTRFS_LOG_TREE, BTRFS_METADUMP } from "./findings.js";
 import { readInode, requireInode } from "./inode.js";
 import { btrfs_super_block, FS_TREE_OBJECTID, ROOT_TREE_OBJECTID } from "./layout.js";
-import { LruCache } from "./lru.js";
 import type { RootItem } from "./root-item.js";
 import { type Subvolume, Subvolumes } from "./subvolume.js";
 import { TreeReader } from "./tree.js";

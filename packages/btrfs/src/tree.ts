@@ -1,11 +1,10 @@
-import { type FindingKind, finding, ImageError, isImageError, type Report } from "@guestprobe/block";
+import { type FindingKind, finding, ImageError, isImageError, LruCache, type Report } from "@guestprobe/block";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import { type Checksum, checksumMatches } from "./checksum.js";
 import type { Piece } from "./chunk.js";
 import { BTRFS_BAD_BLOCK, BTRFS_BAD_COPY } from "./findings.js";
 import { formatKey, type Key } from "./key.js";
 import { btrfs_header, CSUM_SIZE } from "./layout.js";
-import { LruCache } from "./lru.js";
 import {
   childPointer,
   compareNodeKey,

@@ -6,7 +6,6 @@ import { decodeDirItems, type NamedDirent, nameHash, pushDirents } from "../src/
 import { decodeFileExtent } from "../src/file-extent.js";
 import { decodeInodeItem } from "../src/inode-item.js";
 import { compareKeyAt, compareKeys, compareKeysAt, formatKey, type Key, makeKey, readKey } from "../src/key.js";
-import { LruCache } from "../src/lru.js";
 import { type Node, slotOf } from "../src/node.js";
 import { itemBytes } from "./lib/item.js";
 
@@ -264,32 +263,5 @@ describe("LZO in the framing of btrfs", () => {
     const data = framed(segment("abcd"));
     data[0] = 200;
     expect(() => decodeLzo(decodeLzo1x, data, 16, 16)).toThrow(/200 bytes/);
-  });
-});
-
-describe("cache", () => {
-  it("drops what was not used for longest, and keeps nothing above its budget", () => {
-    const cache = new LruCache<string, number>(3);
-    for (const key of ["a", "b", "c"]) cache.set(key, 1, 1);
-    cache.get("a");
-    cache.set("d", 1, 1);
-    expect(["a", "b", "c", "d"].filter((key) => cache.get(key) !== undefined)).toEqual(["a", "c", "d"]);
-    cache.set("large", 1, 4);
-    expect(cache.get("large")).toBeUndefined();
-    cache.set("a", 2, 3);
-    expect(["a", "c", "d"].map((key) => cache.get(key))).toEqual([2, undefined, undefined]);
-  });
-
-  it("where all are in use the oldest makes room, and not the new one", () => {
-    const cache = new LruCache<string, number>(3);
-    for (const key of ["a", "b", "c"]) cache.set(key, 1, 1);
-    for (const key of ["a", "b", "c"]) cache.get(key);
-    cache.set("d", 1, 1);
-    expect(["a", "b", "c", "d"].filter((key) => cache.get(key) !== undefined)).toEqual(["b", "c", "d"]);
-    cache.set("b", 2, 3);
-    expect(["b", "c", "d"].map((key) => cache.get(key))).toEqual([2, undefined, undefined]);
-    cache.set("e", 1, 1);
-    expect(cache.get("b")).toBeUndefined();
-    expect(cache.get("e")).toBe(1);
   });
 });

@@ -1,4 +1,4 @@
-import { crc32cRaw, ImageError } from "@guestprobe/block";
+import { crc32cRaw, ImageError, LruCache } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import { blockPath, decodePointer, decodePointers } from "./block-map.js";
 import { compareChecksums } from "./checksum.js";
@@ -12,7 +12,6 @@ import {
 } from "./extent-tree.js";
 import type { DecodedInode } from "./inode.js";
 import { EXT4_EXTENTS_FL, ext4_extent, ext4_extent_header, ext4_extent_tail, ext4_inode } from "./layout.js";
-import { Lru } from "./lru.js";
 import { corrupt, FORMAT, placeOf } from "./place.js";
 import type { Run } from "./runs.js";
 import type { Volume } from "./volume.js";
@@ -44,7 +43,7 @@ class ExtentMap implements FileMap {
   readonly #volume: Volume;
   readonly #inode: DecodedInode;
   /** Made with the first node: most files have none outside their inode. */
-  #nodes: Lru<{ readonly expected: ExpectedNode; readonly node: ExtentNode }> | undefined;
+  #nodes: LruCache<number, { readonly expected: ExpectedNode; readonly node: ExtentNode }> | undefined;
   #root: ExtentNode | undefined;
 
   constructor(volume: Volume, inode: DecodedInode) {
@@ -102,7 +101,7 @@ class ExtentMap implements FileMap {
         compareChecksums(volume, stored, computed, `extent tree of inode ${ino}`, place);
       }
     }
-    this.#nodes ??= new Lru(KEPT_NODES);
+    this.#nodes ??= new LruCache(KEPT_NODES);
     this.#nodes.set(block, { expected, node });
     return node;
   }
@@ -114,7 +113,7 @@ const DIRECT_BLOCKS = 12;
 class BlockMap implements FileMap {
   readonly #volume: Volume;
   readonly #inode: DecodedInode;
-  readonly #blocks = new Lru<Uint8Array>(KEPT_NODES);
+  readonly #blocks = new LruCache<number, Uint8Array>(KEPT_NODES);
 
   constructor(volume: Volume, inode: DecodedInode) {
     this.#volume = volume;

@@ -1,4 +1,12 @@
-import { type BlockDevice, finding, ImageError, isImageError, RecordTable, type Report } from "@guestprobe/block";
+import {
+  type BlockDevice,
+  finding,
+  ImageError,
+  isImageError,
+  LruCache,
+  RecordTable,
+  type Report,
+} from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import type { ChecksumSink } from "./checksum.js";
@@ -6,7 +14,6 @@ import { BACKUP_DESCRIPTOR } from "./findings.js";
 import { decodeGroupDesc, descriptorBlock, descriptorCopies, type GroupDesc } from "./group-desc.js";
 import { type DecodedInode, decodeInode, sumInodes } from "./inode.js";
 import { ext4_super_block } from "./layout.js";
-import { Lru } from "./lru.js";
 import { placeOf } from "./place.js";
 import type { Superblock } from "./superblock.js";
 
@@ -25,7 +32,7 @@ export class Volume implements ChecksumSink {
   readonly sb: Superblock;
   readonly checksums: ChecksumPolicy;
   readonly report: Report | undefined;
-  readonly #groups = new Lru<Group>(KEPT_GROUPS);
+  readonly #groups = new LruCache<number, Group>(KEPT_GROUPS);
   /** Whether inodes have checksums that are looked at. */
   readonly #isSummed: boolean;
 

@@ -5,14 +5,20 @@ interface Entry<V> {
   used: boolean;
 }
 
-/** Values by key within a budget of bytes; of those not used of late the oldest go first. A value above the budget is not kept. */
+/** Values by key within a budget; of those not used of late the oldest go first. A value above the budget is not kept. */
 export class LruCache<K, V> {
   readonly #budget: number;
   readonly #entries = new Map<K, Entry<V>>();
   #held = 0;
 
+  /** @param budget What all values together may cost: bytes, or how many there are. */
   constructor(budget: number) {
     this.#budget = budget;
+  }
+
+  /** What the values that are kept cost together. */
+  get held(): number {
+    return this.#held;
   }
 
   get(key: K): V | undefined {
@@ -22,18 +28,27 @@ export class LruCache<K, V> {
     return entry.value;
   }
 
-  set(key: K, value: V, cost: number): void {
+  has(key: K): boolean {
+    return this.#entries.has(key);
+  }
+
+  set(key: K, value: V, cost = 1): void {
     const before = this.#entries.get(key);
-    if (before !== undefined) this.#held -= before.cost;
-    this.#entries.delete(key);
+    if (before !== undefined) {
+      this.#entries.delete(key);
+      this.#held -= before.cost;
+    }
     if (cost > this.#budget) return;
-    this.#makeRoom(cost);
+    this.makeRoom(cost);
     this.#entries.set(key, { value, cost, used: false });
     this.#held += cost;
   }
 
-  /** Before a value is kept: it would be the one to go itself when all others are in use. */
-  #makeRoom(cost: number): void {
+  /**
+   * Drops values until there is room for `cost` more. Before a value is kept, and before several are that belong together:
+   * they would be the ones to go when all others are in use.
+   */
+  makeRoom(cost: number): void {
     for (const [oldest, entry] of this.#entries) {
       if (this.#held + cost <= this.#budget) return;
       this.#entries.delete(oldest);
@@ -44,5 +59,10 @@ export class LruCache<K, V> {
         this.#held -= entry.cost;
       }
     }
+  }
+
+  clear(): void {
+    this.#entries.clear();
+    this.#held = 0;
   }
 }
