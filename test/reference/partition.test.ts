@@ -167,6 +167,16 @@ describe("damage, against libblkid", () => {
     return make.write(image);
   };
 
+  test("the last sector of an array's member is the array's: its backup alone is no table of the member", async () => {
+    const array = make.write(new Uint8Array(4 << 20));
+    run("sgdisk", "-a", "1", "-n", "1:200:300", array);
+    // The array's data begin a mebibyte into the member, as mdadm lays it out, and end with it.
+    const member = make.write(Buffer.concat([new Uint8Array(1 << 20), readFileSync(array)]));
+    expect(() => partx(member)).toThrow("failed to read partition table");
+    const found = await read(member);
+    expect([found.tables, found.partitions, found.codes]).toEqual([[], [], []]);
+  });
+
   test.each([512, 4096])("a sound table in sectors of %d bytes", async (size) => {
     const image = gpt(() => {}, size);
     const found = await read(image);
