@@ -547,6 +547,30 @@ test("cut at each sixteenth: what is left is read, the rest is named", async () 
   }
 }, 60_000);
 
+/** A walk takes the inodes of a block together, so one that is not what it should be must not pass with the sound ones. */
+test.each([
+  ["its number, checksum renewed", 152 + 7, true, "xfs-foreign-block", 152],
+  ["the volume's UUID, checksum renewed", 160, true, "xfs-foreign-block", 160],
+  ["a byte that is no field of it, checksum as it was", 511, false, "xfs-bad-checksum", 0],
+] as const)("one inode among the sound ones of its block: %s", async (_, field, isRenewed, code, named) => {
+  const sound = await tryAll(full);
+  expect(noticed(sound)).toEqual([]);
+  let asked = 0;
+  for await (const { inode } of walkAll(sound.fs!)) {
+    const at = inode!.offset!;
+    const changed = edited(full, (_view, bytes) => {
+      bytes[at + field]! ^= 0x40;
+      if (isRenewed) renewCrc(bytes, at, 512, 100);
+    });
+    const { errors, log } = await tryAll(changed);
+    expect(errors).toEqual([]);
+    expect(new Set(log.findings.map((one) => `${one.code} ${one.offset}`))).toEqual(new Set([`${code} ${at + named}`]));
+    asked += 1;
+    if (asked === 20) break;
+  }
+  expect(asked).toBe(20);
+});
+
 test.each([
   ["v5-4k", full, "report"],
   ["v5-4k, checksums ignored", full, "ignore"],

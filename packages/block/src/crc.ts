@@ -101,14 +101,14 @@ interface Crc32c {
   readonly tables: Int32Array;
   /** As `update`, for ranges that are not short. */
   update(register: number, data: Uint8Array, from: number, to: number): number;
-  /** As `crc32cOfRecords`; answers whether it can. */
+  /** As `crc32cOfRecords`; undefined where it cannot. */
   updateRecords(
     data: Uint8Array,
     size: number,
     gaps: readonly Gap[],
     registers: Int32Array,
     expected: Int32Array | undefined,
-  ): boolean;
+  ): boolean | undefined;
 }
 
 /** V8 takes milliseconds to make `updateView` fast, which is longer than a small disk takes; WebAssembly is fast at once. */
@@ -122,7 +122,7 @@ function makeCrc32c(): Crc32c {
     return {
       tables,
       update: (register, data, from, to) => updateView(tables, register, viewOf(data), from, to),
-      updateRecords: () => false,
+      updateRecords: () => undefined,
     };
   }
   wasm.makeTables(CASTAGNOLI);
@@ -148,7 +148,7 @@ function makeCrc32c(): Crc32c {
     },
     updateRecords(data, size, gaps, registers, expected) {
       const count = registers.length;
-      if (size % 8 !== 0 || count > kept.length || count * size > room) return false;
+      if (size % 8 !== 0 || count > kept.length || count * size > room) return undefined;
       place(data, count, size, gaps);
       kept.set(registers);
       if (expected !== undefined) {
@@ -161,7 +161,7 @@ function makeCrc32c(): Crc32c {
       }
       wasm.updateRecords(count, size);
       for (let n = 0; n < count; n += 1) registers[n] = kept[n]!;
-      return true;
+      return false;
     },
   };
 }
@@ -238,6 +238,7 @@ export function crc32cWord(value: number, register: number): number {
  * @param registers Where each record's sum starts; afterwards the sums, signed.
  * @param expected What the sums should be. Whether they all are is found by one sum, in less than half of the time of
  *   theirs; a record that is not sees to it that they are not, and two such would hide each other once in 2^32 times.
+ * @returns Whether all are known to be as expected: who keeps that need not compare each.
  */
 export function crc32cOfRecords(
   data: Uint8Array,
@@ -245,15 +246,17 @@ export function crc32cOfRecords(
   gaps: readonly Gap[],
   registers: Int32Array<ArrayBuffer>,
   expected?: Int32Array<ArrayBuffer>,
-): void {
+): boolean {
   castagnoli ??= makeCrc32c();
-  if (castagnoli.updateRecords(data, size, gaps, registers, expected)) return;
+  const known = castagnoli.updateRecords(data, size, gaps, registers, expected);
+  if (known !== undefined) return known;
   const record = new Uint8Array(size);
   for (let n = 0; n < registers.length; n += 1) {
     record.set(data.subarray(n * size, (n + 1) * size));
     for (const { at, size: length } of gaps) record.fill(0, at, at + length);
-    registers[n] = crc32cRaw(record, registers[n]!);
+    registers[n] = crc32cRaw(record, registers[n]!) | 0;
   }
+  return expected?.every((sum, n) => sum === registers[n]) ?? false;
 }
 
 /** CRC-32C inverted at both ends, as in iSCSI, btrfs, XFS and VHDX. `seed` is an earlier result. */

@@ -5,9 +5,13 @@ import { viewOf } from "./struct.js";
 export interface RecordBlock {
   /** Where it begins: bytes from the start of the device. */
   readonly at: number;
+  /** Where it ends. */
+  readonly end: number;
   readonly view: DataView;
   /** The checksums of its records, once somebody has computed them: `crc32cOfRecords` takes them together. */
   sums: Int32Array | undefined;
+  /** Whether all of its records were found to be what they should be, so that nobody need look again. */
+  isSound: boolean;
 }
 
 /**
@@ -49,8 +53,9 @@ export class RecordTable {
   /** A stretch of the table that holds the record at byte `at`; undefined if it is not in memory now. */
   peek(at: number): RecordBlock | undefined {
     const last = this.#last;
-    if (last !== undefined && last.at <= at && at < last.at + last.view.byteLength) return last;
-    const aligned = at - (at % this.#stretch);
+    if (last !== undefined && last.at <= at && at < last.end) return last;
+    // Not a remainder, which of what may pass 2^31 takes ten times as long.
+    const aligned = Math.floor(at / this.#stretch) * this.#stretch;
     let from = Math.max(this.#start, aligned);
     const end = Math.min(this.#end, aligned + this.#stretch);
     let data = at < end ? this.#device.peek?.(from, end - from) : undefined;
@@ -66,7 +71,7 @@ export class RecordTable {
 
   #find(data: Uint8Array, at: number): RecordBlock {
     if (data.length < data.buffer.byteLength) return this.#part(data, at);
-    const block = { at, view: viewOf(data), sums: undefined };
+    const block = blockOf(data, at);
     this.#known.set(data, block);
     return block;
   }
@@ -79,9 +84,13 @@ export class RecordTable {
     }
     let block = blocks.get(data.byteOffset);
     if (block === undefined || block.view.byteLength !== data.length) {
-      block = { at, view: viewOf(data), sums: undefined };
+      block = blockOf(data, at);
       blocks.set(data.byteOffset, block);
     }
     return block;
   }
+}
+
+function blockOf(data: Uint8Array, at: number): RecordBlock {
+  return { at, end: at + data.length, view: viewOf(data), sums: undefined, isSound: false };
 }

@@ -1,4 +1,4 @@
-import { crc32cOfRecords, crc32cOfView, type Gap, joinU64 } from "@guestprobe/block";
+import { crc32cOfRecords, crc32cOfView, type Gap, joinU64, type RecordBlock } from "@guestprobe/block";
 import { type Reader, viewOf } from "@guestprobe/block/struct";
 import { type DeviceNumber, FILE_TYPE_OF_MODE, type FileType, nanoseconds, type Stat } from "@guestprobe/vfs";
 import { type ChecksumSink, compareChecksums, crcOfPartWithGap } from "./checksum.js";
@@ -194,7 +194,7 @@ export function inodeFlagNames(flags: number): string[] {
  * Checks and decodes an inode; undefined for one that was never used or is free, about which nothing may be said.
  *
  * @param view Holds its `s_inode_size` bytes from `base` on; they lie at byte `offset` of the device.
- * @param sum Its checksum as `sumInodes` has it, where that was asked.
+ * @param block What `sumInodes` knows of the inodes in `view`, where that was asked.
  * @throws ImageError `corrupt`, `bad-checksum`.
  */
 export function decodeInode(
@@ -204,7 +204,7 @@ export function decodeInode(
   base: number,
   offset: number,
   sink: ChecksumSink,
-  sum?: number,
+  block?: RecordBlock,
 ): DecodedInode | undefined {
   const { inodeSize } = sb;
   if (inode.i_links_count(view, base) === 0) return undefined;
@@ -215,7 +215,7 @@ export function decodeInode(
     throw bad(ino, offset, "i_extra_isize", `${storedExtra} in an inode of ${inodeSize} bytes`);
   }
   if (sb.csumSeed !== undefined && sink.checksums !== "ignore" && sb.creatorOs === EXT4_OS_LINUX) {
-    verifyInode(sb, ino, view, base, offset, storedExtra, sink, sum);
+    verifyInode(sb, ino, view, base, offset, storedExtra, sink, block);
   }
 
   const type = FILE_TYPE_OF_MODE[rawMode >>> 12];
@@ -262,11 +262,12 @@ const hasHighSum = (sb: Superblock, extraSize: number): boolean =>
   sb.inodeSize > EXT4_GOOD_OLD_INODE_SIZE && EXT4_GOOD_OLD_INODE_SIZE + extraSize >= HIGH.offset + HIGH.size;
 
 /**
- * The checksums of the inodes of one block of a table, the first of which has the number `first`, each as if it had the
- * upper half of the checksum wherever there is room for it. Signed.
+ * Finds the checksums of the inodes of one block of a table, the first of which has the number `first`, each as if it had
+ * the upper half of the checksum wherever there is room for it. Signed.
  */
-export function sumInodes(sb: Superblock, first: number, view: DataView): Int32Array {
+export function sumInodes(sb: Superblock, first: number, block: RecordBlock): void {
   const { inodeSize } = sb;
+  const { view } = block;
   const isWide = inodeSize > EXT4_GOOD_OLD_INODE_SIZE;
   const sums = new Int32Array(view.byteLength / inodeSize);
   const stored = isWide ? new Int32Array(sums.length) : undefined;
@@ -277,8 +278,8 @@ export function sumInodes(sb: Superblock, first: number, view: DataView): Int32A
     }
   }
   const data = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  crc32cOfRecords(data, inodeSize, isWide ? WIDE_GAPS : NARROW_GAPS, sums, stored);
-  return sums;
+  block.isSound = crc32cOfRecords(data, inodeSize, isWide ? WIDE_GAPS : NARROW_GAPS, sums, stored);
+  block.sums = sums;
 }
 
 /** CRC-32C of an inode with its own two halves as zeros. Kernel: ext4_inode_csum_verify. */
@@ -290,11 +291,13 @@ function verifyInode(
   offset: number,
   extraSize: number,
   sink: ChecksumSink,
-  sum: number | undefined,
+  block: RecordBlock | undefined,
 ): void {
   const isWide = hasHighSum(sb, extraSize);
-  const isSummed = sum !== undefined && (isWide || sb.inodeSize === EXT4_GOOD_OLD_INODE_SIZE);
-  const full = isSummed ? sum >>> 0 : sumOfInode(sb, ino, view, base, isWide);
+  // All others of its block may be sound with both halves while this one has but the lower.
+  if (block?.isSound === true && isWide) return;
+  const sums = isWide || sb.inodeSize === EXT4_GOOD_OLD_INODE_SIZE ? block?.sums : undefined;
+  const full = sums === undefined ? sumOfInode(sb, ino, view, base, isWide) : sums[base / sb.inodeSize]! >>> 0;
   const stored = inode.i_checksum_lo(view, base) + (isWide ? inode.i_checksum_hi(view, base) * 0x1_0000 : 0);
   const computed = isWide ? full : full & 0xffff;
   if (stored === computed) return;

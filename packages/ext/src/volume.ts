@@ -135,8 +135,7 @@ export class Volume implements ChecksumSink {
     const block = group.table.peek(offset);
     if (block === undefined) return undefined;
     const base = offset - block.at;
-    const n = base / inodeSize;
-    if (this.#isSummed) block.sums ??= sumInodes(this.sb, ino - n, block.view);
-    return decodeInode(this.sb, ino, block.view, base, offset, this, block.sums?.[n]);
+    if (this.#isSummed && block.sums === undefined) sumInodes(this.sb, ino - base / inodeSize, block);
+    return decodeInode(this.sb, ino, block.view, base, offset, this, block);
   }
 }

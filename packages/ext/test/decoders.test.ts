@@ -1,4 +1,4 @@
-import { crc32c, FindingLog, toHex } from "@guestprobe/block";
+import { crc32c, FindingLog, type RecordBlock, toHex } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import { describe, expect, test } from "vitest";
 import { decodeAcl } from "../src/acl.js";
@@ -167,41 +167,48 @@ describe("inode", () => {
     return isWide ? sum : sum & 0xffff;
   };
 
+  // Bytes of fields past the first 128: none, just enough for the upper half, more; or all with room for it.
+  const mixed = [0, 4, 8, 28, 32];
   test.each([
-    ["128", "8000", 128],
-    ["256", "0001", 256],
-    ["1024", "0004", 1024],
-  ])("checksums of a block of inodes of %s bytes, taken together, are those of each by itself", (_, stored, size) => {
-    const sb = { ...superblock({ 88: stored }), csumSeed: 0x1234_5678 };
-    const block = new Uint8Array(4096).map((_, at) => (at * 31) ^ (at >> 5));
-    const view = viewOf(block);
-    // Bytes of fields past the first 128: none, just enough for the upper half, more.
-    const extras = [0, 4, 8, 28, 32];
-    const isWide = (n: number): boolean => size > 128 && extras[n % extras.length]! >= 4;
-    for (let n = 0; n < 4096 / size; n += 1) {
-      const base = n * size;
-      view.setUint16(base, 0o100644, true);
-      view.setUint16(base + 0x1a, 1, true);
-      view.setUint32(base + 0x6c, 0, true);
-      if (size > 128) view.setUint16(base + 0x80, extras[n % extras.length]!, true);
-      const sum = sumFromScratch(sb.csumSeed, 33 + n, block.subarray(base, base + size), isWide(n));
-      view.setUint16(base + 0x7c, sum & 0xffff, true);
-      if (isWide(n)) view.setUint16(base + 0x82, sum >>> 16, true);
-    }
-    const sink = { checksums: "require", report: undefined } as const;
-    for (const isBad of [false, true]) {
-      // One bit of the last byte of each, which is no field.
-      for (let at = size - 1; isBad && at < 4096; at += size) block[at]! ^= 0x10;
-      const sums = sumInodes(sb, 33, view);
+    ["128", "8000", 128, mixed],
+    ["256", "0001", 256, mixed],
+    ["256, all with both halves,", "0001", 256, [32]],
+    ["1024", "0004", 1024, mixed],
+  ])(
+    "checksums of a block of inodes of %s bytes, taken together, are those of each by itself",
+    (_, stored, size, extras) => {
+      const sb = { ...superblock({ 88: stored }), csumSeed: 0x1234_5678 };
+      const block = new Uint8Array(4096).map((_, at) => (at * 31) ^ (at >> 5));
+      const view = viewOf(block);
+      const isWide = (n: number): boolean => size > 128 && extras[n % extras.length]! >= 4;
       for (let n = 0; n < 4096 / size; n += 1) {
-        for (const sum of [undefined, sums[n]]) {
-          const decode = () => decodeInode(sb, 33 + n, view, n * size, n * size, sink, sum)?.ino;
-          if (isBad) expect(decode).toThrow(expect.objectContaining({ code: "bad-checksum", offset: n * size + 0x7c }));
-          else expect([n, decode()]).toEqual([n, 33 + n]);
+        const base = n * size;
+        view.setUint16(base, 0o100644, true);
+        view.setUint16(base + 0x1a, 1, true);
+        view.setUint32(base + 0x6c, 0, true);
+        if (size > 128) view.setUint16(base + 0x80, extras[n % extras.length]!, true);
+        const sum = sumFromScratch(sb.csumSeed, 33 + n, block.subarray(base, base + size), isWide(n));
+        view.setUint16(base + 0x7c, sum & 0xffff, true);
+        if (isWide(n)) view.setUint16(base + 0x82, sum >>> 16, true);
+      }
+      const sink = { checksums: "require", report: undefined } as const;
+      for (const isBad of [false, true]) {
+        // One bit of the last byte of each, which is no field.
+        for (let at = size - 1; isBad && at < 4096; at += size) block[at]! ^= 0x10;
+        const known: RecordBlock = { at: 0, end: 4096, view, sums: undefined, isSound: false };
+        sumInodes(sb, 33, known);
+        expect(known.isSound).toBe(!isBad && extras !== mixed);
+        for (let n = 0; n < 4096 / size; n += 1) {
+          for (const asked of [undefined, known]) {
+            const decode = () => decodeInode(sb, 33 + n, view, n * size, n * size, sink, asked)?.ino;
+            if (isBad)
+              expect(decode).toThrow(expect.objectContaining({ code: "bad-checksum", offset: n * size + 0x7c }));
+            else expect([n, decode()]).toEqual([n, 33 + n]);
+          }
         }
       }
-    }
-  });
+    },
+  );
 
   test("wide ids, mode, size", () => {
     const stat = inode({

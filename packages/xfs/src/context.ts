@@ -142,7 +142,8 @@ export function checkPart(
   ctx.report(finding(XFS_FOREIGN_BLOCK, foreign.message, place));
 }
 
-function whatIsForeign(
+/** What a structure says of volume, place or owner that is not so. Its parameters are those of `checkPart`. */
+export function whatIsForeign(
   sb: Superblock,
   view: DataView,
   base: number,

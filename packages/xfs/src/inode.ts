@@ -1,4 +1,4 @@
-import { crc32cOfRecords, ImageError, isImageError, throwIfAborted } from "@guestprobe/block";
+import { crc32cOfRecords, ImageError, isImageError, type RecordBlock, throwIfAborted } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import {
   clampRead,
@@ -13,7 +13,7 @@ import {
 } from "@guestprobe/vfs";
 import { readAttrs } from "./attr/read.js";
 import { contentBlocks, contentDevice, contentExtents, contentExtentsNow, coveringExtents } from "./content.js";
-import { checkPart, readBytes, type SelfDescription, type XfsContext } from "./context.js";
+import { checkPart, readBytes, type SelfDescription, whatIsForeign, type XfsContext } from "./context.js";
 import { type Dinode, decodeDinode } from "./dinode.js";
 import { listDirectory } from "./dir/directory.js";
 import { lookupName } from "./dir/lookup.js";
@@ -30,6 +30,7 @@ import {
   XFS_DIFLAG2_METADATA,
   XFS_DIFLAG2_REFLINK,
 } from "./layout/inode.js";
+import type { Superblock } from "./superblock.js";
 import { readSymlink } from "./symlink.js";
 
 /** Most bytes of one read: past it the caller reads in pieces. */
@@ -52,22 +53,43 @@ const DINODE: SelfDescription = { structure: "xfs_dinode", crc: 100, uuid: 160, 
 
 const GAPS = [{ at: DINODE.crc, size: 4 }];
 
-/** The CRC-32C of each inode in a block of them, not yet inverted. */
-function sumInodes(view: DataView, inodeSize: number): Int32Array {
+/**
+ * Finds the CRC-32C of each inode in a block of them, not yet inverted, and whether all are sound: their sums match, and
+ * each says that it is the one that lies there.
+ *
+ * @param first The number of the first inode, where the block is a run of inodes of one group.
+ */
+function checkInodes(sb: Superblock, block: RecordBlock, first: number): void {
+  const { inodeSize } = sb;
+  const { view } = block;
   const sums = new Int32Array(view.byteLength / inodeSize);
   const stored = new Int32Array(sums.length);
   for (let n = 0; n < sums.length; n += 1) {
     sums[n] = -1;
     stored[n] = ~view.getInt32(n * inodeSize + DINODE.crc, true);
   }
-  crc32cOfRecords(new Uint8Array(view.buffer, view.byteOffset, view.byteLength), inodeSize, GAPS, sums, stored);
-  return sums;
+  const data = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  const areSummed = crc32cOfRecords(data, inodeSize, GAPS, sums, stored);
+  block.sums = sums;
+  block.isSound = areSummed && areOurs(sb, block, first, sums.length);
 }
 
-/** The inode at byte `base` of `view`, which lies at byte `at` of the device; `sum` as `checkPart` takes it. */
-function openInode(ctx: XfsContext, ino: number, at: number, view: DataView, base: number, sum?: number): Inode {
+/** Whether the inodes of a block have the numbers from `first` on, and the volume's UUID. */
+function areOurs(sb: Superblock, { at, view }: RecordBlock, first: number, count: number): boolean {
+  const isRun = inodeToByte(sb, first) === at && inodeToByte(sb, first + count - 1) === at + (count - 1) * sb.inodeSize;
+  if (!isRun) return false;
+  for (let n = 0; n < count; n += 1) {
+    const place = at + n * sb.inodeSize;
+    if (whatIsForeign(sb, view, n * sb.inodeSize, place, DINODE, first + n) !== undefined) return false;
+  }
+  return true;
+}
+
+/** The inode at byte `base` of `view`, which lies at byte `at` of the device; `block` once `checkInodes` was asked about it. */
+function openInode(ctx: XfsContext, ino: number, at: number, view: DataView, base: number, block?: RecordBlock): Inode {
+  const { inodeSize } = ctx.sb;
   const core = decodeDinode(ctx.sb, view, base, at, ino);
-  checkPart(ctx, view, base, ctx.sb.inodeSize, at, DINODE, ino, sum);
+  if (block?.isSound !== true) checkPart(ctx, view, base, inodeSize, at, DINODE, ino, block?.sums?.[base / inodeSize]);
   return new XfsInode(ctx, core);
 }
 
@@ -135,9 +157,11 @@ class XfsInode implements Inode {
     const block = this.#ctx.inodes.peek(at);
     if (block === undefined) return undefined;
     const base = at - block.at;
-    if (version === 5 && this.#ctx.checksums !== "ignore") block.sums ??= sumInodes(block.view, inodeSize);
+    if (version === 5 && this.#ctx.checksums !== "ignore" && block.sums === undefined) {
+      checkInodes(this.#ctx.sb, block, ino - base / inodeSize);
+    }
     try {
-      return openInode(this.#ctx, ino, at, block.view, base, block.sums?.[base / inodeSize]);
+      return openInode(this.#ctx, ino, at, block.view, base, block);
     } catch (error) {
       throw this.#throughName(ino, error);
     }
