@@ -8,19 +8,17 @@ import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { deflateSync } from "node:zlib";
+import { deflateSync, inflateSync } from "node:zlib";
 import { cachedDevice } from "@guestprobe/block";
 import { openFile } from "@guestprobe/block/node";
 import {
   decodeBzip2,
   decodeGzip,
-  decodeGzipPortable,
   decodeLz4Legacy,
   decodeLzmaAlone,
   decodeLzop,
   decodeXz,
   decodeZlib,
-  decodeZlibPortable,
   decodeZstd,
 } from "@guestprobe/codec";
 import { workerDecompressor } from "@guestprobe/codec/node";
@@ -82,7 +80,6 @@ function whole(name, decode, block, command, ...options) {
 async function codecs() {
   const gzip = compress("gzip", "-6c");
   whole("gzip", decodeGzip, gzip, "gzip", "-dc");
-  whole("gzip without Node", decodeGzipPortable, gzip, "gzip", "-dc");
   whole("zstd", decodeZstd, compress("zstd", "-qc"), "zstd", "-qdc");
   whole("lzop", decodeLzop, compress("lzop", "-c"), "lzop", "-dc");
   whole("lz4, legacy frame", decodeLz4Legacy, compress("lz4", "-lc"), "lz4", "-dc");
@@ -90,11 +87,11 @@ async function codecs() {
   whole("xz, x86 filter", decodeXz, compress("xz", "-c", "-T1", "--x86", "--lzma2"), "xz", "-dc", "-T1");
   whole("lzma", decodeLzmaAlone, compress("xz", "--format=lzma", "-c"), "xz", "--format=lzma", "-dc");
   whole("bzip2", decodeBzip2, compress("bzip2", "-c"), "bzip2", "-dc");
+  const size = 128 * 1024;
   for (const [name, decode] of [
     ["zlib, blocks of 128 KiB", decodeZlib],
-    ["the same without Node", decodeZlibPortable],
+    ["the same by Node's own zlib", inflateSync],
   ]) {
-    const size = 128 * 1024;
     const blocks = Array.from({ length: 64 }, (_, n) => deflateSync(data.subarray(n * size, (n + 1) * size)));
     const ms = best(() => {
       for (const block of blocks) decode(block, { exact: size });

@@ -10,6 +10,7 @@ import asc from "assemblyscript/asc";
 const PACKAGES = fileURLToPath(new URL("../packages/", import.meta.url));
 const MODULES = [
   { folder: "block", source: "assembly/crc32c.ts", target: "src/crc32c-wasm.ts", options: ["--initialMemory", "1"] },
+  { folder: "codec", source: "assembly/inflate.ts", target: "src/inflate-wasm.ts", options: [] },
   { folder: "codec", source: "assembly/lzma.ts", target: "src/xz/lzma-wasm.ts", options: [] },
   { folder: "codec", source: "assembly/zstd.ts", target: "src/zstd-wasm.ts", options: [] },
 ];

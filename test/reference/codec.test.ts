@@ -10,7 +10,6 @@ import {
   type Decode,
   decodeBzip2,
   decodeGzip,
-  decodeGzipPortable,
   decodeLz4Block,
   decodeLz4Legacy,
   decodeLzmaAlone,
@@ -18,7 +17,6 @@ import {
   decodeLzop,
   decodeXz,
   decodeZlib,
-  decodeZlibPortable,
   decodeZstd,
 } from "@guestprobe/codec";
 import { uncompressSync } from "lz4-napi";
@@ -159,17 +157,11 @@ test("zlib", () => {
   differential("zlib", decodeZlib, samples);
 });
 
-test("zlib without Node", () => {
-  const samples = plain.map((data) => ({ block: deflateSync(data, { level: 6 }), size: data.length }));
-  differential("zlib", decodeZlibPortable, samples);
-});
-
 const gzipSamples = (): Sample[] => [
   ...plain.map((data) => ({ block: gzipSync(data), size: data.length })),
   { block: Buffer.concat([gzipSync(plain[5]!), gzipSync(plain[6]!)]), size: plain[5]!.length + plain[6]!.length },
 ];
 test("gzip", () => differential("gzip", decodeGzip, gzipSamples()));
-test("gzip without Node", () => differential("gzip", decodeGzipPortable, gzipSamples()));
 
 /** Builds the native decoder of zstd that is written in Go, from Debian's source package of it. */
 function buildGoZstd(): string {

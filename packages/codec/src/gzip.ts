@@ -1,50 +1,39 @@
 import { crc32, ImageError } from "@guestprobe/block";
 import { capacityOf, checkLength, corrupt, tooLong, trailingBytes } from "./bound.js";
-
-import { isTooLarge, nodeOptions, nodeZlib, owned } from "./inflate.js";
-import { type Inflated, inflateRaw } from "./inflate-raw.js";
+import { withInflater } from "./inflate.js";
 import type { DecodeOptions, OutputBound } from "./types.js";
 
 const FORMAT = "gzip";
 
-/**
- * A gzip file (RFC 1952): one or more members, each with its CRC-32 and size verified. By Node's zlib where there is
- * one, else by `decodeGzipPortable`.
- */
+/** A gzip file (RFC 1952): one or more members, each with its CRC-32 and size verified. */
 export function decodeGzip(src: Uint8Array, bound: OutputBound, options: DecodeOptions = {}): Uint8Array {
-  return decodeMembers(src, bound, options, nodeZlib === undefined ? portable : native);
-}
-
-/** The same without Node. */
-export function decodeGzipPortable(src: Uint8Array, bound: OutputBound, options: DecodeOptions = {}): Uint8Array {
-  return decodeMembers(src, bound, options, portable);
-}
-
-/** Inflates the data at `at` and verifies the trailer; undefined when there are more than `capacity` bytes. */
-type Member = (src: Uint8Array, at: number, capacity: number) => Inflated | undefined;
-
-function decodeMembers(src: Uint8Array, bound: OutputBound, options: DecodeOptions, member: Member): Uint8Array {
   const capacity = capacityOf(bound, FORMAT);
-  const parts: Uint8Array[] = [];
-  let total = 0;
+  return withInflater(FORMAT, src, options.signal, (inflater) => {
+    const parts: Uint8Array[] = [];
+    let total = 0;
+    let at = 0;
+    do {
+      // Of an exact size, too, a member may have less: there may be others.
+      const result = inflater.run(skipHeader(src, at), capacity - total, false);
+      if (result === undefined) throw tooLong(bound, FORMAT, at);
+      at = checkTrailer(src, result.out, result.end);
+      total += result.out.length;
+      parts.push(result.out.slice());
+    } while (options.trailing !== "ignore" && at < src.length && src[at] === 0x1f && src[at + 1] === 0x8b);
+    if (options.trailing !== "ignore" && at < src.length) throw trailingBytes(FORMAT, at, src.length);
+    checkLength(total, bound, FORMAT, at);
+    return parts.length === 1 ? parts[0]! : joined(parts, total);
+  });
+}
+
+function joined(parts: readonly Uint8Array[], total: number): Uint8Array {
+  const whole = new Uint8Array(total);
   let at = 0;
-  do {
-    const result = member(src, skipHeader(src, at), capacity - total);
-    if (result === undefined) throw tooLong(bound, FORMAT, at);
-    parts.push(result.out);
-    total += result.out.length;
-    at = result.end;
-  } while (options.trailing !== "ignore" && at < src.length && src[at] === 0x1f && src[at + 1] === 0x8b);
-  if (options.trailing !== "ignore" && at < src.length) throw trailingBytes(FORMAT, at, src.length);
-  checkLength(total, bound, FORMAT, at);
-  if (parts.length === 1) return parts[0]!;
-  const out = new Uint8Array(total);
-  let op = 0;
   for (const part of parts) {
-    out.set(part, op);
-    op += part.length;
+    whole.set(part, at);
+    at += part.length;
   }
-  return out;
+  return whole;
 }
 
 /** Checks the member header at `at` and answers where its DEFLATE data begins (RFC 1952, section 2.3). */
@@ -80,42 +69,11 @@ function skipHeader(src: Uint8Array, at: number): number {
   return p;
 }
 
-const trailer = (out: Uint8Array): Uint8Array => {
-  const bytes = new Uint8Array(8);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, crc32(out), true);
-  view.setUint32(4, out.length, true);
-  return bytes;
-};
-
-/** Verifies what must follow the member's data, which ends at byte `stored`. */
-function verified(src: Uint8Array, out: Uint8Array, stored: number): Inflated {
-  if (src.length - stored < 8) throw corrupt(FORMAT, "input ends inside the member trailer", stored);
-  const expected = trailer(out);
-  if (!expected.every((byte, i) => src[stored + i] === byte)) {
-    throw new ImageError("bad-checksum", "CRC-32 or size of the member does not match", {
-      format: FORMAT,
-      offset: stored,
-    });
-  }
-  return { out, end: stored + 8 };
+/** Verifies the CRC-32 and the size of a member's data, which stand at byte `at`; answers where they end. */
+function checkTrailer(src: Uint8Array, out: Uint8Array, at: number): number {
+  if (src.length - at < 8) throw corrupt(FORMAT, "input ends inside the member trailer", at);
+  const view = new DataView(src.buffer, src.byteOffset + at, 8);
+  if (view.getUint32(0, true) === crc32(out) && view.getUint32(4, true) === out.length) return at + 8;
+  const place = { format: FORMAT, offset: at };
+  throw new ImageError("bad-checksum", "CRC-32 or size of the member does not match", place);
 }
-
-const portable: Member = (src, at, capacity) => {
-  const result = inflateRaw(FORMAT, src, at, capacity, false);
-  return result && verified(src, result.out, result.end);
-};
-
-const native: Member = (src, at, capacity) => {
-  let result: { buffer: Uint8Array; engine: { bytesWritten: number } };
-  try {
-    const possible = (src.length - at) * 1032;
-    result = nodeZlib!.inflateRawSync(src.subarray(at), nodeOptions(Math.min(capacity, possible)));
-  } catch (cause) {
-    if (isTooLarge(cause)) return undefined;
-    throw corrupt(FORMAT, "DEFLATE data is damaged or truncated", at, { cause });
-  }
-  const out = owned(result.buffer);
-  if (out.length > capacity) return undefined;
-  return verified(src, out, at + result.engine.bytesWritten);
-};

@@ -1,7 +1,7 @@
 export { MAX_OUTPUT, meterDecoders } from "./bound.js";
 export { decodeBzip2 } from "./bzip2.js";
-export { decodeDeflate, decodeDeflatePortable } from "./deflate.js";
-export { decodeGzip, decodeGzipPortable } from "./gzip.js";
+export { decodeDeflate } from "./deflate.js";
+export { decodeGzip } from "./gzip.js";
 export { decodeLz4Block, decodeLz4Legacy } from "./lz4.js";
 export { decodeLzmaAlone } from "./lzma.js";
 export { decodeLzo1x } from "./lzo1x.js";
@@ -9,5 +9,5 @@ export { decodeLzop } from "./lzop.js";
 export { CODEC_NAMES, type CodecName, inlineDecompressor, loadDecoder } from "./registry.js";
 export type { Decode, DecodeOptions, Decompressor, OutputBound } from "./types.js";
 export { decodeXz } from "./xz/xz.js";
-export { decodeZlib, decodeZlibPortable } from "./zlib.js";
+export { decodeZlib } from "./zlib.js";
 export { decodeZstd } from "./zstd.js";

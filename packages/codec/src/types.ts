@@ -23,10 +23,10 @@ export interface DecodeOptions {
   readonly enough?: number | undefined;
   /**
    * Memory to spare, of as many bytes as the bound allows or more. The answer may lie at its start, which saves new memory
-   * for each block: zstd, xz and lzma put it there. After an error it may hold anything.
+   * for each block: zlib, zstd, xz and lzma put it there. After an error it may hold anything.
    */
   readonly into?: Uint8Array | undefined;
-  /** Looked at between pieces of a long work, some milliseconds apart, by those that have pieces: zstd, xz, lzma, bzip2. */
+  /** Looked at between pieces of a long work, some milliseconds apart, by all but lz4, lzo1x and lzop. */
   readonly signal?: AbortSignal | undefined;
 }
 

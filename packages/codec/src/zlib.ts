@@ -1,43 +1,22 @@
 import { ImageError } from "@guestprobe/block";
-import { allocationFor, capacityOf, checkLength, corrupt, tooLong, trailingBytes } from "./bound.js";
-import { adler32 } from "./checksum/adler32.js";
-import { isTooLarge, nodeOptions, nodeZlib, owned } from "./inflate.js";
-import { type Inflated, inflateRaw } from "./inflate-raw.js";
+import { capacityOf, checkLength, corrupt, handOver, tooLong, trailingBytes } from "./bound.js";
+import { withInflater } from "./inflate.js";
 import type { DecodeOptions, OutputBound } from "./types.js";
 
 const FORMAT = "zlib";
 
-/**
- * A zlib stream (RFC 1950): two bytes of header, DEFLATE data, Adler-32, which is verified. By Node's zlib where there
- * is one, else by `decodeZlibPortable`.
- */
+/** A zlib stream (RFC 1950): two bytes of header, DEFLATE data, Adler-32, which is verified. */
 export function decodeZlib(src: Uint8Array, bound: OutputBound, options: DecodeOptions = {}): Uint8Array {
-  if (nodeZlib === undefined) return decodeZlibPortable(src, bound, options);
   const capacity = capacityOf(bound, FORMAT);
   checkHeader(src);
-  let result: ReturnType<typeof nodeZlib.inflateSync>;
-  try {
-    result = nodeZlib.inflateSync(src, nodeOptions(allocationFor(bound, capacity, src.length * 1032)));
-  } catch (cause) {
-    if (isTooLarge(cause)) throw tooLong(bound, FORMAT, 0);
-    throw corrupt(FORMAT, "stream is damaged or truncated", 0, { cause });
-  }
-  return finish({ out: owned(result.buffer), end: result.engine.bytesWritten }, src, bound, options);
-}
-
-/** The same without Node. */
-export function decodeZlibPortable(src: Uint8Array, bound: OutputBound, options: DecodeOptions = {}): Uint8Array {
-  const capacity = capacityOf(bound, FORMAT);
-  checkHeader(src);
-  const result = inflateRaw(FORMAT, src, 2, capacity, "exact" in bound);
-  if (result === undefined) throw tooLong(bound, FORMAT, 0);
-  const { out, end } = result;
-  if (src.length - end < 4) throw corrupt(FORMAT, "input ends inside the Adler-32", end);
-  const stored = new DataView(src.buffer, src.byteOffset, src.byteLength).getUint32(end);
-  if (stored !== adler32(out)) {
-    throw new ImageError("bad-checksum", "Adler-32 does not match", { format: FORMAT, offset: end });
-  }
-  return finish({ out, end: end + 4 }, src, bound, options);
+  return withInflater(FORMAT, src, options.signal, (inflater) => {
+    const result = inflater.run(2, capacity, "exact" in bound);
+    if (result === undefined) throw tooLong(bound, FORMAT, 0);
+    const end = checkAdler(src, result.end, inflater.adler32(result));
+    checkLength(result.out.length, bound, FORMAT, end);
+    if (options.trailing !== "ignore" && end < src.length) throw trailingBytes(FORMAT, end, src.length);
+    return handOver(result.out, options.into);
+  });
 }
 
 function checkHeader(src: Uint8Array): void {
@@ -50,9 +29,10 @@ function checkHeader(src: Uint8Array): void {
   if (flg & 0x20) throw corrupt(FORMAT, "stream needs a preset dictionary", 1);
 }
 
-function finish(result: Inflated, src: Uint8Array, bound: OutputBound, options: DecodeOptions): Uint8Array {
-  const { out, end } = result;
-  checkLength(out.length, bound, FORMAT, end);
-  if (options.trailing !== "ignore" && end < src.length) throw trailingBytes(FORMAT, end, src.length);
-  return out;
+/** Compares the sum that stands at byte `at`, behind the data; answers where it ends. */
+function checkAdler(src: Uint8Array, at: number, computed: number): number {
+  if (src.length - at < 4) throw corrupt(FORMAT, "input ends inside the Adler-32", at);
+  const stored = new DataView(src.buffer, src.byteOffset, src.byteLength).getUint32(at);
+  if (stored === computed) return at + 4;
+  throw new ImageError("bad-checksum", "Adler-32 does not match", { format: FORMAT, offset: at });
 }
