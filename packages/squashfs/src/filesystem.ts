@@ -138,7 +138,8 @@ async function readInode(
   const uid = await volume.owner(inode.uidIndex, signal);
   const gid = await volume.owner(inode.gidIndex, signal);
   const at = volume.metadata.physical(position);
-  return new SquashInode(volume, opener, inode, new SquashStat(inode, uid, gid), position.block, at, rest);
+  const stat = new SquashStat(inode, uid, gid);
+  return new SquashInode(volume, opener, inode, stat, position.block, at, rest.block, rest.offset);
 }
 
 /** As `readInode`, if all that it takes is in memory; undefined otherwise. */
@@ -154,8 +155,7 @@ function inodeNow(volume: Volume, position: MetadataPosition): SquashInode | und
   const gid = volume.knownOwner(inode.gidIndex);
   if (uid === undefined || gid === undefined) return undefined;
   const at = decoded.isCompressed ? undefined : block + 2 + offset;
-  const rest = { block, offset: offset + size };
-  return new SquashInode(volume, opener, inode, new SquashStat(inode, uid, gid), block, at, rest);
+  return new SquashInode(volume, opener, inode, new SquashStat(inode, uid, gid), block, at, block, offset + size);
 }
 
 const opener: InodeOpener = { open: readInode, openNow: inodeNow };

@@ -80,35 +80,114 @@ export interface FilePart {
   readonly fragmentOffset: number;
 }
 
-/** The fixed part of an inode. Owners are still indices. */
-export interface DecodedInode {
-  readonly type: FileType;
-  readonly isExtended: boolean;
-  /** Bytes of the fixed part; what follows it depends on the type. */
-  readonly fixedSize: number;
-  readonly mode: number;
-  readonly uidIndex: number;
-  readonly gidIndex: number;
-  /** Seconds since 1970. */
-  readonly mtime: number;
-  readonly ino: number;
-  readonly nlink: number;
-  /** What the kernel shows as st_size. */
-  readonly size: number;
-  readonly rdev: DeviceNumber | undefined;
-  /** Index into the xattr id table. For an extended symlink it follows the target, and is not known yet. */
-  readonly xattr: number | undefined;
-  readonly directory: DirectoryPart | undefined;
-  readonly file: FilePart | undefined;
-}
-
 /** A directory's file_size counts "." and "..", which are not stored, as this many bytes. */
 const DOTS = 3;
 
 /**
- * Decodes the fixed part of an inode.
+ * The fixed part of an inode, which lies in a metadata block and is decoded as somebody asks: a walk makes one for each file
+ * and looks at little of it. Owners are still indices.
+ */
+export class DecodedInode {
+  readonly type: FileType;
+  readonly isExtended: boolean;
+  readonly ino: number;
+  /** What the kernel shows as st_size. */
+  readonly size: number;
+  readonly #view: DataView;
+  readonly #at: number;
+
+  /** What `decodeInode` has checked: an inode at byte `at` of `view`. */
+  constructor(type: FileType, isExtended: boolean, ino: number, size: number, view: DataView, at: number) {
+    this.type = type;
+    this.isExtended = isExtended;
+    this.ino = ino;
+    this.size = size;
+    this.#view = view;
+    this.#at = at;
+  }
+
+  get mode(): number {
+    return base.mode(this.#view, this.#at) & 0o7777;
+  }
+
+  get uidIndex(): number {
+    return base.uid(this.#view, this.#at);
+  }
+
+  get gidIndex(): number {
+    return base.guid(this.#view, this.#at);
+  }
+
+  /** Seconds since 1970. */
+  get mtime(): number {
+    return base.mtime(this.#view, this.#at);
+  }
+
+  get nlink(): number {
+    switch (this.type) {
+      case "dir":
+        return (this.isExtended ? squashfs_ldir_inode : squashfs_dir_inode).nlink(this.#view, this.#at);
+      case "file":
+        return this.isExtended ? squashfs_lreg_inode.nlink(this.#view, this.#at) : 1;
+      case "symlink":
+        return squashfs_symlink_inode.nlink(this.#view, this.#at);
+      case "block":
+      case "char":
+        return squashfs_dev_inode.nlink(this.#view, this.#at);
+      case "fifo":
+      case "socket":
+        return squashfs_ipc_inode.nlink(this.#view, this.#at);
+    }
+  }
+
+  get rdev(): DeviceNumber | undefined {
+    if (this.type !== "block" && this.type !== "char") return undefined;
+    return deviceNumber(squashfs_dev_inode.rdev(this.#view, this.#at));
+  }
+
+  /** Index into the xattr id table. For an extended symlink it follows the target, and is not known yet. */
+  get xattr(): number | undefined {
+    if (!this.isExtended || this.type === "symlink") return undefined;
+    const xattr = EXTENDED_LAYOUTS[this.type].xattr(this.#view, this.#at);
+    return xattr === SQUASHFS_INVALID_XATTR ? undefined : xattr;
+  }
+
+  get directory(): DirectoryPart | undefined {
+    if (this.type !== "dir") return undefined;
+    const layout = this.isExtended ? squashfs_ldir_inode : squashfs_dir_inode;
+    return {
+      startBlock: layout.start_block(this.#view, this.#at),
+      offset: layout.offset(this.#view, this.#at),
+      listingSize: this.size - DOTS,
+      indexCount: this.isExtended ? squashfs_ldir_inode.i_count(this.#view, this.#at) : 0,
+    };
+  }
+
+  get file(): FilePart | undefined {
+    if (this.type !== "file") return undefined;
+    const layout = this.isExtended ? squashfs_lreg_inode : squashfs_reg_inode;
+    const fragment = layout.fragment(this.#view, this.#at);
+    return {
+      startBlock: layout.start_block(this.#view, this.#at),
+      fragment: fragment === SQUASHFS_INVALID_FRAG ? undefined : fragment,
+      fragmentOffset: layout.offset(this.#view, this.#at),
+    };
+  }
+}
+
+const EXTENDED_LAYOUTS = {
+  dir: squashfs_ldir_inode,
+  file: squashfs_lreg_inode,
+  block: squashfs_ldev_inode,
+  char: squashfs_ldev_inode,
+  fifo: squashfs_lipc_inode,
+  socket: squashfs_lipc_inode,
+};
+
+/**
+ * Checks and decodes the fixed part of an inode.
  *
- * @param view At least `inodeSize` bytes from `at`.
+ * @param view At least `inodeSize` bytes from `at`, which must not change.
  * @param offset The inode's metadata block, for errors: bytes from the start of the device.
  * @throws ImageError `corrupt`.
  */
@@ -116,107 +195,38 @@ export function decodeInode(view: DataView, at: number, offset: number): Decoded
   const rawType = base.inode_type(view, at);
   const isExtended = rawType > EXTENDED;
   const type = FILE_TYPES.get(isExtended ? rawType - EXTENDED : rawType);
-  const fixedSize = inodeSize(rawType);
-  if (type === undefined || fixedSize === undefined) {
+  if (type === undefined) {
     throw corrupt(base, "inode_type", offset, `inode type is ${rawType}, expected 1 to 14`);
   }
   const ino = base.inode_number(view, at);
   if (ino === 0) throw corrupt(base, "inode_number", offset, "inode number is 0");
-  const rest = decodeRest(type, isExtended, view, at, offset);
-  // Field by field: an object that is put together from parts takes ten times as long, and a walk makes one for each file.
-  return {
-    type,
-    isExtended,
-    fixedSize,
-    mode: base.mode(view, at) & 0o7777,
-    uidIndex: base.uid(view, at),
-    gidIndex: base.guid(view, at),
-    mtime: base.mtime(view, at),
-    ino,
-    nlink: rest.nlink,
-    size: rest.size,
-    rdev: rest.rdev,
-    xattr: rest.xattr,
-    directory: rest.directory,
-    file: rest.file,
-  };
+  return new DecodedInode(type, isExtended, ino, sizeOf(type, isExtended, view, at, offset), view, at);
 }
 
-type Rest = Pick<DecodedInode, "nlink" | "size" | "xattr"> & Partial<Pick<DecodedInode, "rdev" | "directory" | "file">>;
-
-function decodeRest(type: FileType, isExtended: boolean, view: DataView, at: number, offset: number): Rest {
-  switch (type) {
-    case "dir":
-      return decodeDirectory(isExtended, view, at, offset);
-    case "file":
-      return decodeFile(isExtended, view, at, offset);
-    case "symlink":
-      return {
-        nlink: squashfs_symlink_inode.nlink(view, at),
-        size: squashfs_symlink_inode.symlink_size(view, at),
-        xattr: undefined,
-      };
-    case "block":
-    case "char":
-      return {
-        nlink: squashfs_dev_inode.nlink(view, at),
-        size: 0,
-        rdev: deviceNumber(squashfs_dev_inode.rdev(view, at)),
-        xattr: isExtended ? orNone(squashfs_ldev_inode.xattr(view, at)) : undefined,
-      };
-    case "fifo":
-    case "socket":
-      return {
-        nlink: squashfs_ipc_inode.nlink(view, at),
-        size: 0,
-        xattr: isExtended ? orNone(squashfs_lipc_inode.xattr(view, at)) : undefined,
-      };
-  }
-}
-
-function decodeDirectory(isExtended: boolean, view: DataView, at: number, offset: number): Rest {
+function sizeOf(type: FileType, isExtended: boolean, view: DataView, at: number, offset: number): number {
+  if (type === "file") return fileSize(isExtended ? squashfs_lreg_inode : squashfs_reg_inode, view, at, offset);
+  if (type === "symlink") return squashfs_symlink_inode.symlink_size(view, at);
+  if (type !== "dir") return 0;
   const layout = isExtended ? squashfs_ldir_inode : squashfs_dir_inode;
   const size = layout.file_size(view, at);
-  if (size < DOTS) {
-    throw corrupt(layout, "file_size", offset, `size of a directory is ${size}, expected at least ${DOTS}`);
-  }
-  return {
-    nlink: layout.nlink(view, at),
-    size,
-    xattr: isExtended ? orNone(squashfs_ldir_inode.xattr(view, at)) : undefined,
-    directory: {
-      startBlock: layout.start_block(view, at),
-      offset: layout.offset(view, at),
-      listingSize: size - DOTS,
-      indexCount: isExtended ? squashfs_ldir_inode.i_count(view, at) : 0,
-    },
-  };
+  if (size >= DOTS) return size;
+  throw corrupt(layout, "file_size", offset, `size of a directory is ${size}, expected at least ${DOTS}`);
 }
 
-function decodeFile(isExtended: boolean, view: DataView, at: number, offset: number): Rest {
-  const layout = isExtended ? squashfs_lreg_inode : squashfs_reg_inode;
-  let size: number;
-  let startBlock: number;
+function fileSize(
+  layout: typeof squashfs_reg_inode | typeof squashfs_lreg_inode,
+  view: DataView,
+  at: number,
+  offset: number,
+): number {
   try {
-    size = layout.file_size(view, at);
-    startBlock = layout.start_block(view, at);
+    // Where the content begins is asked for later, and must be a number by then.
+    layout.start_block(view, at);
+    return layout.file_size(view, at);
   } catch {
     throw corrupt(layout, "file_size", offset, "file_size or start_block is 2^53 or more");
   }
-  const fragment = layout.fragment(view, at);
-  return {
-    nlink: isExtended ? squashfs_lreg_inode.nlink(view, at) : 1,
-    size,
-    xattr: isExtended ? orNone(squashfs_lreg_inode.xattr(view, at)) : undefined,
-    file: {
-      startBlock,
-      fragment: fragment === SQUASHFS_INVALID_FRAG ? undefined : fragment,
-      fragmentOffset: layout.offset(view, at),
-    },
-  };
 }
-
-const orNone = (xattr: number): number | undefined => (xattr === SQUASHFS_INVALID_XATTR ? undefined : xattr);
 
 /** Linux's 32-bit encoding: twelve bits of major number between eight and twelve bits of minor number. */
 function deviceNumber(rdev: number): DeviceNumber {
