@@ -124,20 +124,8 @@ export class DecodedInode {
   }
 
   get nlink(): number {
-    switch (this.type) {
-      case "dir":
-        return (this.isExtended ? squashfs_ldir_inode : squashfs_dir_inode).nlink(this.#view, this.#at);
-      case "file":
-        return this.isExtended ? squashfs_lreg_inode.nlink(this.#view, this.#at) : 1;
-      case "symlink":
-        return squashfs_symlink_inode.nlink(this.#view, this.#at);
-      case "block":
-      case "char":
-        return squashfs_dev_inode.nlink(this.#view, this.#at);
-      case "fifo":
-      case "socket":
-        return squashfs_ipc_inode.nlink(this.#view, this.#at);
-    }
+    const [basic, extended] = LINKS[this.type];
+    return (this.isExtended ? extended : basic)(this.#view, this.#at);
   }
 
   get rdev(): DeviceNumber | undefined {
@@ -174,6 +162,19 @@ export class DecodedInode {
     };
   }
 }
+
+type Links = (view: DataView, at: number) => number;
+
+/** How many names an inode of the basic type has, and one of the extended type. */
+const LINKS: Readonly<Record<FileType, readonly [basic: Links, extended: Links]>> = {
+  dir: [squashfs_dir_inode.nlink, squashfs_ldir_inode.nlink],
+  file: [() => 1, squashfs_lreg_inode.nlink],
+  symlink: [squashfs_symlink_inode.nlink, squashfs_symlink_inode.nlink],
+  block: [squashfs_dev_inode.nlink, squashfs_dev_inode.nlink],
+  char: [squashfs_dev_inode.nlink, squashfs_dev_inode.nlink],
+  fifo: [squashfs_ipc_inode.nlink, squashfs_ipc_inode.nlink],
+  socket: [squashfs_ipc_inode.nlink, squashfs_ipc_inode.nlink],
+};
 
 const EXTENDED_LAYOUTS = {
   dir: squashfs_ldir_inode,
