@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Script } from "node:vm";
+import { EXIT } from "./exit.js";
 import { readOwn, storeOwn } from "./own-cache.js";
 
 /** Bytes in front of the code, a bit for each module of the program that was defined when it was kept. */
@@ -37,7 +38,9 @@ export function loadCompiled(file: string, key: string, folder: string | undefin
   if (place !== undefined) {
     const known =
       kept !== undefined && script.cachedDataRejected !== true ? kept.subarray(0, BITS) : Buffer.alloc(BITS);
-    process.on("exit", () => {
+    process.on("exit", (code) => {
+      // A word that is no verb leaves nothing: each has a file of its own, of a megabyte.
+      if (code === EXIT.usage) return;
       if (addBits(known, module.defined?.() ?? []))
         storeOwn(place, () => Buffer.concat([known, script.createCachedData()]));
     });

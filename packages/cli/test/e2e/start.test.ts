@@ -1,5 +1,5 @@
 /** The built command as it is published: one file, started from V8's code cache. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -56,6 +56,15 @@ test("compiled code is left for the next run, unless it is switched off, and is 
   expect(search()).toBe(answer);
   expect(statSync(place).ino, "others could have written it: made anew").not.toBe(open);
   expect(statSync(place).mode & 0o777).toBe(0o600);
+}, 60_000);
+
+test("a word that is no verb leaves no code behind", () => {
+  const env = { ...process.env, NODE_DISABLE_COMPILE_CACHE: "", XDG_CACHE_HOME: join(home, "typed") };
+  const ended = (...words: string[]): number | null => spawnSync(process.execPath, [main, ...words], { env }).status;
+  expect(ended("serch")).toBe(2);
+  expect(existsSync(env.XDG_CACHE_HOME)).toBe(false);
+  expect(ended("help")).toBe(0);
+  expect(existsSync(env.XDG_CACHE_HOME)).toBe(true);
 }, 60_000);
 
 test("what a later run comes to is added once", () => {
