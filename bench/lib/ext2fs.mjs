@@ -1,8 +1,8 @@
 /** The same work by the npm package ext2fs, e2fsprogs compiled to WebAssembly; over ext4 alone. */
 import { closeSync, openSync, readSync } from "node:fs";
 
-/** Runs `work` over the promises of its file system. */
-async function withVolume(image, work) {
+/** Runs `work` over the promises of its file system, which begins at byte `start` of the image. */
+async function withVolume(image, work, start = 0) {
   const { withMountedDisk } = (await import("ext2fs")).default;
   const file = openSync(image, "r");
   const disk = {
@@ -13,7 +13,7 @@ async function withVolume(image, work) {
     flush: async () => {},
   };
   try {
-    return await withMountedDisk(disk, 0, ({ promises }) => work(promises));
+    return await withMountedDisk(disk, start, ({ promises }) => work(promises));
   } finally {
     closeSync(file);
   }
@@ -46,4 +46,19 @@ export function listByExt2fs(image) {
     };
     return below("");
   });
+}
+
+/** Looks for files, as a search does: how many there are. */
+export function probeByExt2fs(image, start, paths) {
+  const isThere = (fs, path) =>
+    fs.stat(path).then(
+      () => 1,
+      () => 0,
+    );
+  const probe = async (fs) => {
+    let hits = 0;
+    for (const path of paths) hits += await isThere(fs, path);
+    return hits;
+  };
+  return withVolume(image, probe, start);
 }

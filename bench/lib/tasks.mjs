@@ -14,6 +14,7 @@ const command =
   (...words) =>
   () =>
     timeCommand(words);
+const byExt2fs = fileURLToPath(new URL("ext2fs-probe.mjs", import.meta.url));
 const guestprobe = (...words) => command(process.execPath, main, ...words);
 const shell = (script, ...words) => command("sh", "-c", script, "sh", ...words);
 /** Mounts, reads, and takes the mount away again. */
@@ -25,6 +26,8 @@ const throughFuse = (program, image) =>
 const BOOT = ["boot/xen", "xen"].flatMap((dir) => [`/${dir}/pvboot-x86_64.elf`, `/${dir}/pvboot-i386.elf`]);
 const CONFIG = ["boot/grub", "grub"].flatMap((dir) => [`/${dir}/grub.cfg`, `/${dir}/menu.lst`]);
 const EIGHT = [...BOOT, ...CONFIG];
+/** Where the first partition of the disk of three volumes begins, ext4: sectors. */
+const FIRST_SECTOR = 2048;
 
 const has = (program) => {
   try {
@@ -57,10 +60,11 @@ function probeTask(images, { guestfish }) {
       "guestprobe, process": guestprobe("search", image),
       "guestprobe, warm": inProcess(WARM_PROBES, "probe", image),
       "node -e 0": command(process.execPath, "-e", "0"),
+      "npm ext2fs, ext4 alone": command(process.execPath, byExt2fs, image, String(FIRST_SECTOR * 512), ...EIGHT),
       ...peers({
         "grub-fstest, one path": ["grub-fstest", command("grub-fstest", image, "ls", "(loop0,msdos1)/boot/grub/")],
         "grub-fstest, all": ["grub-fstest", shell(`for n in 1 2 3; do ${fstest}; done; true`, image)],
-        "fls, ext4 alone": ["fls", command("fls", "-o", "2048", "-rp", image)],
+        "fls, ext4 alone": ["fls", command("fls", "-o", String(FIRST_SECTOR), "-rp", image)],
         ...(guestfish
           ? { guestfish: ["guestfish", command("guestfish", "--ro", "-a", image, "-i", "ls", "/boot")] }
           : {}),
@@ -68,6 +72,7 @@ function probeTask(images, { guestfish }) {
     },
     targets: [
       { ours: "guestprobe, process", than: "node -e 0", atMost: 1.6 },
+      ...(guestfish ? [{ ours: "guestprobe, process", than: "guestfish", faster: 50 }] : []),
       { ours: "guestprobe, warm", than: "grub-fstest, all", faster: 20 },
     ],
     counts: async () => {
