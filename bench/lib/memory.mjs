@@ -25,6 +25,8 @@ export async function memory(images) {
     ["find --json, 70,000 entries", ["find", "--json", images.volume("ext4"), "/"], LIMIT],
     ["tree --json, 70,000 entries", ["tree", "--json", images.volume("ext4"), "/"], LIMIT],
     ["manifest, 20,000 files", ["manifest", images.volume("ext4"), "/small"], LIMIT],
+    ["manifest, the same on btrfs", ["manifest", images.volume("btrfs"), "/small"], LIMIT],
+    ["manifest, the same on squashfs", ["manifest", images.volume("squashfs-gzip"), "/small"], LIMIT],
     ["cat, 256 MiB", ["cat", images.volume("ext4"), "/large"], LIMIT],
     ["cat, 256 MiB of btrfs zstd", ["cat", images.volume("btrfs-zstd"), "/large"], LIMIT_THREADED],
     ["cat, 256 MiB of squashfs gzip", ["cat", images.volume("squashfs-gzip"), "/large"], LIMIT_THREADED],

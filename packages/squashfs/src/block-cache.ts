@@ -4,6 +4,8 @@ interface Entry<V> {
   used: boolean;
   /** The block once it is there, for readers that will not wait. */
   block: V | undefined;
+  /** Those that have asked by `use` and are not done. */
+  readers: number;
 }
 
 /**
@@ -13,13 +15,18 @@ interface Entry<V> {
 export class BlockCache<K, V> {
   readonly #budget: number;
   readonly #sizeOf: (block: V) => number;
+  readonly #recycle: ((block: V) => void) | undefined;
   readonly #entries = new Map<K, Entry<V>>();
   #held = 0;
 
-  /** `sizeOf` answers the bytes that a block holds. */
-  constructor(budget: number, sizeOf: (block: V) => number) {
+  /**
+   * @param sizeOf Bytes that a block holds.
+   * @param recycle Called with a block that was dropped and has no reader: one that nobody asked for but by `use`.
+   */
+  constructor(budget: number, sizeOf: (block: V) => number, recycle?: (block: V) => void) {
     this.#budget = budget;
     this.#sizeOf = sizeOf;
+    this.#recycle = recycle;
   }
 
   /** Bytes of decoded blocks held now. */
@@ -40,13 +47,28 @@ export class BlockCache<K, V> {
   }
 
   get(key: K, load: () => Promise<V>): Promise<V> {
+    return this.#entry(key, load).promise;
+  }
+
+  /** As `get`, for a reader that is done with the block when `work` returns. */
+  async use<T>(key: K, load: () => Promise<V>, work: (block: V) => T): Promise<T> {
+    const entry = this.#entry(key, load);
+    entry.readers += 1;
+    try {
+      return work(await entry.promise);
+    } finally {
+      entry.readers -= 1;
+    }
+  }
+
+  #entry(key: K, load: () => Promise<V>): Entry<V> {
     const known = this.#entries.get(key);
     if (known !== undefined) {
       known.used = true;
-      return known.promise;
+      return known;
     }
     const promise = load();
-    const entry: Entry<V> = { promise, used: false, block: undefined };
+    const entry: Entry<V> = { promise, used: false, block: undefined, readers: 0 };
     this.#entries.set(key, entry);
     promise.then(
       (block) => {
@@ -58,7 +80,7 @@ export class BlockCache<K, V> {
         if (this.#entries.get(key) === entry) this.#entries.delete(key);
       },
     );
-    return promise;
+    return entry;
   }
 
   /** Drops blocks from the oldest on; those that were used since eviction last passed by go to the end of the line. */
@@ -73,6 +95,7 @@ export class BlockCache<K, V> {
         this.#entries.set(key, entry);
       } else {
         this.#held -= this.#sizeOf(entry.block);
+        if (entry.readers === 0) this.#recycle?.(entry.block);
       }
     }
   }

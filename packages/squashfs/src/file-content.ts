@@ -53,14 +53,12 @@ export class FileContent {
   }
 
   /** As `read`, of a file that lies in a fragment whole, if that is the one that was read last; undefined otherwise. */
-  readNow(offset: number, length: number): Uint8Array | undefined {
+  readNow(offset: number, length: number, into: Uint8Array): Uint8Array | undefined {
     const { fragment, fragmentOffset } = this.#file;
-    const last = this.#volume.lastFragment;
-    if (this.#blockCount > 0 || last === undefined || last.number !== fragment) return undefined;
-    const end = fragmentOffset + this.#size;
-    return end > last.data.length
-      ? undefined
-      : last.data.subarray(fragmentOffset + offset, fragmentOffset + offset + length);
+    const last = this.#blockCount > 0 ? undefined : this.#volume.fragmentNow(fragment);
+    if (last === undefined || fragmentOffset + this.#size > last.length || into.length !== length) return undefined;
+    into.set(last.subarray(fragmentOffset + offset, fragmentOffset + offset + length));
+    return into;
   }
 
   /** Fills `result`, which begins at byte `origin` of the file, from byte `from` to `to`: all blocks are asked for at once. */
@@ -74,15 +72,15 @@ export class FileContent {
     const { blockSize, bytesUsed } = this.#volume.sb;
     const own = this.#blockCount * blockSize;
     const pending: Promise<void>[] = [];
-    const put = (data: Promise<Uint8Array>, at: number): void => {
-      pending.push(data.then((bytes) => placeAt(result, at - origin, bytes)));
-    };
     // Blocks that are stored as they are, one behind the other: one read, straight to where it belongs.
     let plain = { at: from, start: bytesUsed, length: 0 };
     const readPlain = (): void => {
       const { at, start, length } = plain;
       const place = result.subarray(at - origin, at - origin + length);
-      if (length > 0) put(this.#volume.device.read(start, length, signal, place), at);
+      if (length > 0) {
+        const stored = this.#volume.device.read(start, length, signal, place);
+        pending.push(stored.then((bytes) => placeAt(place, 0, bytes)));
+      }
       plain = { at: from, start: bytesUsed, length: 0 };
     };
     const isBulk = this.#blockCount >= MANY_BLOCKS;
@@ -117,11 +115,8 @@ export class FileContent {
               packed.length += storedSize(word);
               continue;
             }
-            const block = this.#volume.block(start, word, { exact }, isBulk);
-            put(
-              block.then((data) => data.subarray(skip, skip + end - at)),
-              at,
-            );
+            const put = (data: Uint8Array): void => result.set(data.subarray(skip, skip + end - at), at - origin);
+            pending.push(this.#volume.useBlock(start, word, { exact }, isBulk, put));
             continue;
           }
           if (storedSize(word) !== this.#lengthOf(n)) {
@@ -139,7 +134,7 @@ export class FileContent {
       readPacked();
       if (to > own) {
         const at = Math.max(from, own);
-        put(this.#tail(at - own, to - own, signal), at);
+        pending.push(this.#tail(at - own, result.subarray(at - origin, to - origin), signal));
       }
     } catch (error) {
       // What was asked for already must not fail unheard.
@@ -155,17 +150,18 @@ export class FileContent {
     return Math.min(blockSize, this.#size - n * blockSize);
   }
 
-  async #tail(from: number, to: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
-    const { start, size } = await this.#fragment(signal);
-    const data = await this.#volume.block(start, size, { max: this.#volume.sb.blockSize }, false);
-    this.#volume.lastFragment = { number: this.#file.fragment!, data };
+  /** Fills `place` with the tail's bytes from `from` on. */
+  async #tail(from: number, place: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+    const fragment = await this.#fragment(signal);
     const offset = this.#file.fragmentOffset;
     const needed = offset + (this.#size % this.#volume.sb.blockSize);
-    if (needed > data.length) {
-      const reason = `the tail ends at byte ${needed} of a fragment block of ${data.length}`;
-      throw corrupt(squashfs_reg_inode, "offset", start, reason);
-    }
-    return data.subarray(offset + from, offset + to);
+    await this.#volume.useFragment(this.#file.fragment!, fragment, (data) => {
+      if (needed > data.length) {
+        const reason = `the tail ends at byte ${needed} of a fragment block of ${data.length}`;
+        throw corrupt(squashfs_reg_inode, "offset", fragment.start, reason);
+      }
+      place.set(data.subarray(offset + from, offset + from + place.length));
+    });
   }
 
   async #fragment(signal: AbortSignal | undefined) {

@@ -18,7 +18,7 @@ import { readExport } from "./tables.js";
 import { Volume } from "./volume.js";
 
 /** Bytes of decoded blocks kept unless the caller says otherwise: metadata a quarter, file data the rest. */
-const CACHE_BUDGET = 32 << 20;
+const CACHE_BUDGET = 16 << 20;
 
 export interface SquashfsOptions {
   /**

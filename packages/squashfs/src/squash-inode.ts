@@ -195,8 +195,8 @@ export class SquashInode implements Inode {
     return this.#fileContent().read(offset, count, signal, into);
   }
 
-  readNow(offset: number, length: number): Uint8Array | undefined {
-    return isContentRange(this.stat, offset, length) ? this.#fileContent().readNow(offset, length) : undefined;
+  readNow(offset: number, length: number, into: Uint8Array): Uint8Array | undefined {
+    return isContentRange(this.stat, offset, length) ? this.#fileContent().readNow(offset, length, into) : undefined;
   }
 
   async *extents(signal?: AbortSignal): AsyncGenerator<readonly Extent[]> {

@@ -28,9 +28,17 @@ export interface PackedBlock {
   readonly place: Uint8Array;
 }
 
+/** A decoded block, and the memory that may be used again when nobody reads it any more. */
+interface DecodedBlock {
+  readonly data: Uint8Array;
+  readonly memory: Uint8Array | undefined;
+}
+
 /** Memories for blocks as they are stored that are kept: as many as a reader has runs under way, of a piece of a file each. */
 const KEPT_INPUTS = 4;
 const KEPT_INPUT_MAX = 1 << 20;
+/** Memories for decoded blocks that are kept: each is used for the next that is decoded. */
+const KEPT_OUTPUTS = 4;
 
 /** Padding and such after a stream is not looked at, as the kernel does not. */
 const TRAILING = { trailing: "ignore" } as const;
@@ -42,14 +50,16 @@ export class Volume {
   readonly metadata: Metadata;
   readonly report: Report | undefined;
   /** Decoded blocks of files and fragments, by where they lie, how they are stored and what they must decode to. */
-  readonly #blocks: BlockCache<string, Uint8Array>;
-  /** The fragment block that was asked for last: files that follow one another share one. */
-  lastFragment: { readonly number: number; readonly data: Uint8Array } | undefined;
+  readonly #blocks: BlockCache<string, DecodedBlock>;
+  /** A copy of the fragment block that was asked for last: files that follow one another share one. */
+  #lastFragment = { number: -1, data: new Uint8Array(0) };
   readonly #decode: Decode;
   readonly #decompressor: Decompressor | undefined;
   readonly #owners = new Map<number, number>();
   /** Where runs of stored blocks are read to. New memory for each makes V8 look for what is unused every few runs. */
-  #inputs: Uint8Array[] = [];
+  readonly #inputs: Uint8Array[] = [];
+  /** Where blocks are decoded to: a listing of small files unpacks all of a volume, and holds a few blocks of it. */
+  readonly #outputs: Uint8Array[] = [];
   #xattrTables: Promise<XattrTables | undefined> | undefined;
 
   constructor({ device, sb, decode, decompressor, cacheBudget, report }: VolumeParts) {
@@ -57,7 +67,11 @@ export class Volume {
     this.sb = sb;
     this.report = report;
     this.metadata = new Metadata(device, decode, cacheBudget / 4);
-    this.#blocks = new BlockCache((cacheBudget * 3) / 4, (block) => block.length);
+    this.#blocks = new BlockCache(
+      (cacheBudget * 3) / 4,
+      ({ data }) => data.length,
+      ({ memory }) => this.#keepOutput(memory),
+    );
     this.#decode = decode;
     this.#decompressor = decompressor;
   }
@@ -96,16 +110,44 @@ export class Volume {
   }
 
   /**
-   * A compressed block of a file or of fragments, decoded. It is decoded on other threads when there are such and
-   * `isBulk` says that there is more to come.
+   * Calls `work` with a compressed block of a file, decoded; it is good until `work` returns. It is decoded on other threads
+   * when there are such and `isBulk` says that there is more to come.
    *
    * @param start Bytes from the start of the device.
    * @param word Stored size and flag, as on the disk.
    * @throws ImageError `corrupt`, `past-end`, `io`, `unsupported`.
    */
-  block(start: number, word: number, bound: OutputBound, isBulk: boolean): Promise<Uint8Array> {
+  useBlock<T>(
+    start: number,
+    word: number,
+    bound: OutputBound,
+    isBulk: boolean,
+    work: (data: Uint8Array) => T,
+  ): Promise<T> {
     const key = `${start}:${word}:${"exact" in bound ? bound.exact : "max"}`;
-    return this.#blocks.get(key, () => this.#load(start, word, bound, isBulk));
+    return this.#blocks.use(
+      key,
+      () => this.#load(start, word, bound, isBulk),
+      ({ data }) => work(data),
+    );
+  }
+
+  /** The same with a block of fragments, which `fragmentNow` answers until the next. */
+  useFragment<T>(number: number, { start, size }: Fragment, work: (data: Uint8Array) => T): Promise<T> {
+    return this.useBlock(start, size, { max: this.sb.blockSize }, false, (data) => {
+      const last = this.#lastFragment;
+      if (last.number !== number) {
+        const memory = last.data.buffer.byteLength < data.length ? allocate(this.sb.blockSize) : last.data;
+        this.#lastFragment = { number, data: new Uint8Array(memory.buffer, 0, data.length) };
+        this.#lastFragment.data.set(data);
+      }
+      return work(data);
+    });
+  }
+
+  /** Fragment block `number`, if it is the one that was used last; good until another is used. */
+  fragmentNow(number: number | undefined): Uint8Array | undefined {
+    return this.#lastFragment.number === number ? this.#lastFragment.data : undefined;
   }
 
   /**
@@ -116,8 +158,7 @@ export class Volume {
    */
   async run(blocks: readonly PackedBlock[], length: number, isBulk: boolean): Promise<void> {
     const { start: first } = blocks[0]!;
-    const fitting = this.#inputs.findIndex((input) => input.length >= length);
-    const input = fitting < 0 ? allocate(length) : this.#inputs.splice(fitting, 1)[0]!;
+    const input = this.#takeInput(length);
     // Where the run cannot be read, each block is tried by itself, and the error is that of the block.
     const stored = await this.device.read(first, length, undefined, input.subarray(0, length)).catch(() => undefined);
     const done = await Promise.allSettled(
@@ -126,14 +167,13 @@ export class Volume {
         const from = start - first;
         const data = stored?.subarray(from, from + (word % DATA_UNCOMPRESSED));
         const block = await (data === undefined
-          ? this.#load(start, word, bound, isBulk, place)
+          ? this.#load(start, word, bound, isBulk, place).then((loaded) => loaded.data)
           : this.#unpack(data, start, bound, isBulk, place));
         placeAt(place, 0, block);
       }),
     );
     // Not after a failed read, which may still be writing to it.
-    const isKept = input.length <= KEPT_INPUT_MAX && this.#inputs.length < KEPT_INPUTS;
-    if (stored !== undefined && isKept) this.#inputs.push(input);
+    if (stored !== undefined) this.#keepInput(input);
     for (const outcome of done) if (outcome.status === "rejected") throw outcome.reason;
   }
 
@@ -149,15 +189,46 @@ export class Volume {
     }
   }
 
+  /** `into`: where it is to lie; memory of our own that is used again where none is given. */
   async #load(
     start: number,
     word: number,
     bound: OutputBound,
     isBulk: boolean,
     into?: Uint8Array,
-  ): Promise<Uint8Array> {
-    const stored = await this.device.read(start, word % DATA_UNCOMPRESSED);
-    return (word & DATA_UNCOMPRESSED) === 0 ? this.#unpack(stored, start, bound, isBulk, into) : stored;
+  ): Promise<DecodedBlock> {
+    const length = word % DATA_UNCOMPRESSED;
+    const memory = into ?? this.#outputs.pop() ?? allocate(this.sb.blockSize);
+    // After a failed read neither memory is kept: it may still be written to.
+    let data: Uint8Array;
+    if ((word & DATA_UNCOMPRESSED) !== 0) {
+      data = await this.device.read(start, length, undefined, memory.subarray(0, length));
+    } else {
+      const input = this.#takeInput(length);
+      const stored = await this.device.read(start, length, undefined, input.subarray(0, length));
+      try {
+        data = await this.#unpack(stored, start, bound, isBulk, memory);
+      } finally {
+        this.#keepInput(input);
+      }
+    }
+    if (into !== undefined) return { data, memory: undefined };
+    if (data.buffer === memory.buffer) return { data, memory };
+    this.#keepOutput(memory);
+    return { data, memory: undefined };
+  }
+
+  #takeInput(length: number): Uint8Array {
+    const fitting = this.#inputs.findIndex((input) => input.length >= length);
+    return fitting < 0 ? allocate(length) : this.#inputs.splice(fitting, 1)[0]!;
+  }
+
+  #keepInput(input: Uint8Array): void {
+    if (input.length <= KEPT_INPUT_MAX && this.#inputs.length < KEPT_INPUTS) this.#inputs.push(input);
+  }
+
+  #keepOutput(memory: Uint8Array | undefined): void {
+    if (memory !== undefined && this.#outputs.length < KEPT_OUTPUTS) this.#outputs.push(memory);
   }
 
   /** Decodes what is stored at byte `start`. */

@@ -1,6 +1,6 @@
 import { deflateSync } from "node:zlib";
 import { type BlockDevice, bufferDevice, ImageError } from "@guestprobe/block";
-import { decodeZlib } from "@guestprobe/codec";
+import { type Decode, decodeZlib } from "@guestprobe/codec";
 import { describe, expect, test } from "vitest";
 import type { Superblock } from "../src/superblock.js";
 import { type PackedBlock, Volume } from "../src/volume.js";
@@ -14,13 +14,13 @@ describe("compressed blocks that lie one behind the other", () => {
   const starts = packed.map((_, n) => 100 + packed.slice(0, n).reduce((sum, { length }) => sum + length, 0));
   const length = disk.length - 100;
 
-  const volumeOf = (device: BlockDevice): Volume =>
+  const volumeOf = (device: BlockDevice, decode: Decode = decodeZlib, cacheBudget = 1 << 20): Volume =>
     new Volume({
       device,
       sb: { blockSize: BLOCK, bytesUsed: disk.length, compressor: { codec: "zlib" } } as Superblock,
-      decode: decodeZlib,
+      decode,
       decompressor: undefined,
-      cacheBudget: 1 << 20,
+      cacheBudget,
       report: undefined,
     });
   const places = (result: Uint8Array): PackedBlock[] =>
@@ -50,6 +50,37 @@ describe("compressed blocks that lie one behind the other", () => {
       [100, length],
     ]);
     expect(reads[0]![2]).toBe(reads[1]![2]);
+  });
+
+  test("by themselves: each is decoded to memory of one that was dropped, and kept ones stay as they are", async () => {
+    const memories = new Set<ArrayBufferLike>();
+    const decode: Decode = (src, bound, options) => {
+      memories.add(options!.into!.buffer);
+      return decodeZlib(src, bound, options);
+    };
+    // Blocks get three quarters of it: room for two, and a third is dropped as it comes.
+    const volume = volumeOf(bufferDevice(disk), decode, BLOCK * 3);
+    const use = (n: number) =>
+      volume.useBlock(starts[n]!, packed[n]!.length, { exact: BLOCK }, false, (data) =>
+        Buffer.compare(data, contents[n]!),
+      );
+    for (let n = 0; n < 40; n += 1) expect(await use(n % 4)).toBe(0);
+    expect(memories.size).toBe(3);
+    for (let n = 0; n < 40; n += 1)
+      expect(await Promise.all([use(n % 4), use((n * 3) % 4), use(3)])).toEqual([0, 0, 0]);
+  });
+
+  test("the block of fragments that was used last stays as it is, whatever is decoded since", async () => {
+    const volume = volumeOf(bufferDevice(disk), decodeZlib, 1);
+    const fragment = (n: number) => ({ start: starts[n]!, size: packed[n]!.length });
+    for (const n of [0, 1, 2, 3, 0]) {
+      expect(await volume.useFragment(n, fragment(n), (data) => Buffer.compare(data, contents[n]!))).toBe(0);
+      for (const other of [1, 2, 3]) {
+        await volume.useBlock(starts[other]!, packed[other]!.length, { exact: BLOCK }, false, () => {});
+      }
+      expect(Buffer.compare(volume.fragmentNow(n)!, contents[n]!)).toBe(0);
+      expect(volume.fragmentNow(n + 1)).toBeUndefined();
+    }
   });
 
   test("one that is damaged is named, and the others are where they belong", async () => {
