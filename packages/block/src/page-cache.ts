@@ -2,6 +2,7 @@ import { abortable, throwIfAborted, turnFor } from "./abort.js";
 import { allocate, type BlockDevice, checkRange } from "./device.js";
 import { ImageError } from "./errors.js";
 import { LruCache } from "./lru.js";
+import { ReadWindow } from "./read-window.js";
 import { isPowerOfTwo } from "./u64.js";
 
 export interface PageCacheOptions {
@@ -39,7 +40,7 @@ const MAX_RUN = 4 << 20;
 export interface CachedDevice extends BlockDevice {
   /** Bytes of pages held now. */
   readonly held: number;
-  /** Drops all pages. */
+  /** Drops all that is held. */
   clear(): void;
 }
 
@@ -68,6 +69,7 @@ class PageCache implements CachedDevice {
   readonly #maxAhead: number;
   readonly #lastPage: number;
   readonly #pages: LruCache<number, Uint8Array>;
+  readonly #window: ReadWindow;
   readonly #loading = new Map<number, Load>();
   #queued: number[] = [];
   /** For each sequential reader: the page it would read next, and how many pages were read ahead last time. */
@@ -89,8 +91,9 @@ class PageCache implements CachedDevice {
     this.#pages = new LruCache(this.#maxPages * pageSize);
     this.#maxAhead = Math.floor(Math.min(readAhead / pageSize, this.#maxPages / 2));
     this.#lastPage = Math.ceil(device.size / pageSize) - 1;
+    this.#window = new ReadWindow(device);
     if (device.readNow !== undefined) {
-      this.readNow = (offset, length, into) => this.peek(offset, length) ?? device.readNow?.(offset, length, into);
+      this.readNow = (offset, length, into) => this.peek(offset, length) ?? this.#window.readNow(offset, length, into);
     }
     if (device.map !== undefined) {
       this.map = (offset, length, signal) => device.map?.(offset, length, signal) ?? Promise.resolve([]);
@@ -103,6 +106,7 @@ class PageCache implements CachedDevice {
 
   clear(): void {
     this.#pages.clear();
+    this.#window.clear();
   }
 
   peek(offset: number, length: number): Uint8Array | undefined {

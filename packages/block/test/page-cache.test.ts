@@ -346,6 +346,95 @@ describe("reads at once", () => {
     expect(cached.readNow?.(5 * KIB, 9, new Uint8Array(9))).toEqual(data.slice(5 * KIB, 5 * KIB + 9));
     expect([calls, cached.held]).toEqual([[5 * KIB], KIB]);
   });
+
+  describe("small ones that follow one another", () => {
+    const long = pattern(700 * KIB);
+    const window = 256 * KIB;
+
+    /** A device that answers at once, and tells of each call; `most`: bytes that it has at once. */
+    function device(most = long.length) {
+      const calls: [number, number][] = [];
+      const readNow: BlockDevice["readNow"] = (offset, length, into) => {
+        calls.push([offset, length]);
+        if (length > most || into.length !== length) return undefined;
+        into.set(long.subarray(offset, offset + length));
+        return into;
+      };
+      const cached = cachedDevice({ ...fakeDevice(long), readNow });
+      const isRight = (offset: number, length: number): boolean => {
+        const got = cached.readNow?.(offset, length, new Uint8Array(length));
+        return got !== undefined && Buffer.compare(got, long.subarray(offset, offset + length)) === 0;
+      };
+      return { calls, cached, isRight };
+    }
+
+    test("are had by one call from the third on", () => {
+      const { calls, isRight } = device();
+      for (let at = 0; at < 600 * KIB; at += 4 * KIB) expect(isRight(at, 3 * KIB)).toBe(true);
+      const third = 8 * KIB;
+      // Where a window ends within a file, or before one, the next begins with that file.
+      expect(calls).toEqual([
+        [0, 3 * KIB],
+        [4 * KIB, 3 * KIB],
+        [third, window],
+        [third + window, window],
+        [third + 2 * window, long.length - third - 2 * window],
+      ]);
+    });
+
+    test("those that go back, leap, or are large, are had as they are", () => {
+      const { calls, isRight } = device();
+      for (let n = 10; n > 0; n -= 1) expect(isRight(n * 5000, 4000)).toBe(true);
+      for (let n = 0; n < 5; n += 1) expect(isRight(n * 70 * KIB, 4000)).toBe(true);
+      for (let n = 0; n < 4; n += 1) expect(isRight(n * 150 * KIB, 150 * KIB)).toBe(true);
+      expect(calls.map(([, length]) => length)).toEqual([...Array(15).fill(4000), ...Array(4).fill(150 * KIB)]);
+    });
+
+    test("where more cannot be had at once, what was asked for still is", () => {
+      const { calls, isRight } = device(4000);
+      for (let n = 0; n < 6; n += 1) expect(isRight(n * 4000, 4000)).toBe(true);
+      expect(calls.filter(([, length]) => length === 4000)).toHaveLength(6);
+    });
+
+    test("what was read ahead is gone after clear()", () => {
+      const { calls, cached, isRight } = device();
+      for (let n = 0; n < 4; n += 1) isRight(n * 4000, 4000);
+      expect(calls).toHaveLength(3);
+      cached.clear();
+      expect(isRight(8000, 4000)).toBe(true);
+      expect(calls).toHaveLength(4);
+    });
+
+    test("in any order: the bytes are those of the device", () => {
+      const step = fc.record({
+        by: fc.integer({ min: -9000, max: 90_000 }),
+        length: fc.integer({ min: 0, max: 9000 }),
+      });
+      fc.assert(
+        fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+          const { isRight } = device();
+          let at = 0;
+          for (const { by, length } of steps) {
+            at = Math.max(0, Math.min(long.length - length, at + by));
+            expect(isRight(at, length)).toBe(true);
+            at += length;
+          }
+        }),
+        { examples: [[[{ by: 0, length: 0 }]]] },
+      );
+    });
+
+    test("what is no range is the device's to refuse", () => {
+      const { calls, cached, isRight } = device();
+      for (let n = 0; n < 4; n += 1) isRight(n * 4000, 4000);
+      cached.readNow?.(8000.5, 10, new Uint8Array(10));
+      cached.readNow?.(8000, 10, new Uint8Array(9));
+      expect(calls.slice(3)).toEqual([
+        [8000.5, 10],
+        [8000, 10],
+      ]);
+    });
+  });
 });
 
 describe("failures", () => {
