@@ -39,7 +39,7 @@ export async function loadChecksum(type: number, offset: number): Promise<Checks
       offset,
     });
   }
-  const { createBLAKE2b, createSHA256, createXXHash64 } = await import("hash-wasm");
+  const { createBLAKE2b, createSHA256, createXXHash64 } = await import("./hashes.js");
   try {
     if (type === 1) {
       const hasher = await createXXHash64();

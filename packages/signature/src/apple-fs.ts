@@ -16,7 +16,7 @@ const NAME_SPACE = bytesOf("\xb3\xe2\x0f\x39\xf2\x92\x11\xd6\x97\xa4\x00\x30\x65
 
 async function uuidOfFinderInfo(id: Uint8Array): Promise<string | undefined> {
   if (isZero(id)) return undefined;
-  const { createMD5 } = await import("hash-wasm");
+  const { createMD5 } = await import("./md5.js");
   const hash = (await createMD5()).update(NAME_SPACE).update(id).digest("binary");
   hash[6] = 0x30 | (hash[6]! & 0x0f);
   hash[8] = 0x80 | (hash[8]! & 0x3f);
