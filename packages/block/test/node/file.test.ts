@@ -15,7 +15,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openFile } from "@guestprobe/block/node";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { run } from "../../../../test/lib/kernel-view.mjs";
 import { pattern } from "../lib/pattern.js";
 
@@ -51,7 +51,26 @@ test("what is read at once is what is read; where it is not all there, or large,
   expect(big.readNow?.(0, large.length, new Uint8Array(large.length))).toBeUndefined();
 });
 
-describe.each([[false], [true]])("blocking: %s", (blocking) => {
+/** Which way large reads go is a matter of time, and here of the test: faster-way.test.ts has the choice itself. */
+const chosen = vi.hoisted(() => ({ isSecond: false }));
+vi.mock("../../src/node/faster-way.js", () => ({
+  FasterWay: class {
+    run(_units: number, work: (isSecond: boolean) => Promise<void>): Promise<void> {
+      return work(chosen.isSecond);
+    }
+  },
+}));
+
+describe.each([
+  [false, false],
+  [false, true],
+  [true, false],
+  [true, true],
+])("blocking: %s, large reads in two calls: %s", (blocking, isSecond) => {
+  beforeEach(() => {
+    chosen.isSecond = isSecond;
+  });
+
   test("reads what the file holds", async () => {
     await using device = await openFile(at("image"), { blocking });
     expect([device.size, device.path]).toEqual([100_000, at("image")]);
