@@ -28,7 +28,7 @@ export interface PackedBlock {
   readonly place: Uint8Array;
 }
 
-/** A decoded block, and the memory that may be used again when nobody reads it any more. */
+/** A decoded block, and what it lies in, if that is ours: used again when nobody reads the block any more. */
 interface DecodedBlock {
   readonly data: Uint8Array;
   readonly memory: Uint8Array | undefined;
@@ -69,7 +69,7 @@ export class Volume {
     this.metadata = new Metadata(device, decode, cacheBudget / 4);
     this.#blocks = new BlockCache(
       (cacheBudget * 3) / 4,
-      ({ data }) => data.length,
+      ({ data, memory }) => memory?.length ?? data.length,
       ({ memory }) => this.#keepOutput(memory),
     );
     this.#decode = decode;
@@ -198,7 +198,7 @@ export class Volume {
     into?: Uint8Array,
   ): Promise<DecodedBlock> {
     const length = word % DATA_UNCOMPRESSED;
-    const memory = into ?? this.#outputs.pop() ?? allocate(this.sb.blockSize);
+    const memory = into ?? this.#takeOutput("exact" in bound ? bound.exact : bound.max);
     // After a failed read neither memory is kept: it may still be written to.
     let data: Uint8Array;
     if ((word & DATA_UNCOMPRESSED) !== 0) {
@@ -212,10 +212,15 @@ export class Volume {
         this.#keepInput(input);
       }
     }
-    if (into !== undefined) return { data, memory: undefined };
-    if (data.buffer === memory.buffer) return { data, memory };
-    this.#keepOutput(memory);
+    if (into === undefined && data.buffer === memory.buffer) return { data, memory };
+    if (into === undefined) this.#keepOutput(memory);
     return { data, memory: undefined };
+  }
+
+  /** Of the size of a block; a smaller one, the last of a file, has just what it needs. */
+  #takeOutput(size: number): Uint8Array {
+    const { blockSize } = this.sb;
+    return size < blockSize ? allocate(size) : (this.#outputs.pop() ?? allocate(blockSize));
   }
 
   #takeInput(length: number): Uint8Array {
@@ -228,7 +233,7 @@ export class Volume {
   }
 
   #keepOutput(memory: Uint8Array | undefined): void {
-    if (memory !== undefined && this.#outputs.length < KEPT_OUTPUTS) this.#outputs.push(memory);
+    if (memory?.length === this.sb.blockSize && this.#outputs.length < KEPT_OUTPUTS) this.#outputs.push(memory);
   }
 
   /** Decodes what is stored at byte `start`. */

@@ -70,6 +70,22 @@ describe("compressed blocks that lie one behind the other", () => {
       expect(await Promise.all([use(n % 4), use((n * 3) % 4), use(3)])).toEqual([0, 0, 0]);
   });
 
+  test("one that decodes to little counts as the memory that it lies in", async () => {
+    const small = Array.from({ length: 20 }, (_, n) => deflateSync(Buffer.of(n)));
+    const memories = new Set<ArrayBufferLike>();
+    const decode: Decode = (src, bound, options) => {
+      memories.add(options!.into!.buffer);
+      return decodeZlib(src, bound, options);
+    };
+    const volume = volumeOf(bufferDevice(Buffer.concat(small)), decode, BLOCK * 4);
+    for (let n = 0, start = 0; n < 20; start += small[n]!.length, n += 1) {
+      const fragment = { start, size: small[n]!.length };
+      expect(await volume.useFragment(n, fragment, (data) => [...data])).toEqual([n]);
+    }
+    // Three in the cache, and one that is decoded to.
+    expect(memories.size).toBe(4);
+  });
+
   test("the block of fragments that was used last stays as it is, whatever is decoded since", async () => {
     const volume = volumeOf(bufferDevice(disk), decodeZlib, 1);
     const fragment = (n: number) => ({ start: starts[n]!, size: packed[n]!.length });
