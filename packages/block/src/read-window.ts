@@ -58,7 +58,11 @@ export class ReadWindow {
       got = this.#device.readNow?.(offset, size, new Uint8Array(this.#memory.buffer, 0, size));
     } catch {}
     // A device that has the bytes in memory of its own needs no window.
-    if (got?.length !== size || got.buffer !== this.#memory.buffer) return undefined;
+    if (got?.length !== size || got.buffer !== this.#memory.buffer) {
+      // Not tried again with each read of a stretch that cannot be read.
+      this.#row = 0;
+      return undefined;
+    }
     this.#end = offset + size;
     return this.#memory;
   }
