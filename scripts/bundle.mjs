@@ -2,15 +2,15 @@
  * Makes the command that is published, packages/cli/dist, from what tsc made of the packages:
  *
  * - main.js, which starts it from V8's code cache,
- * - command.js, the whole program in one file: Node's own loader takes longer for 300 modules than the program for a
- *   small disk. CommonJS, for only such code can be started from a cache; a verb's modules still run when they are asked
- *   for,
+ * - command.js, the program, and later.js, what few runs need of it: Node's own loader takes longer for 300 modules than the
+ *   program for a small disk, and each page of text that is read takes part of a start. CommonJS, for only such code can be
+ *   started from a cache; a verb's modules still run when they are asked for,
  * - worker.js, for the threads that decompress,
  * - LICENSES.txt, of the libraries that are in it.
  */
 import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { linkParts } from "./link-parts.mjs";
@@ -106,20 +106,48 @@ async function bundle(entry, name, options = {}) {
 }
 
 /**
+ * What neither a search nor a reading of files comes to, of most images: half of the program. Nothing breaks when a module is in
+ * the wrong file, but a start takes longer; `start.test.ts` sees to it.
+ */
+const LATER = [
+  /^node_modules\/(?!commander)/,
+  /^packages\/(boot|signature)\//,
+  /^packages\/image\/.*\/(?!chain|detect|layer|open)[^/]+$/,
+  /^packages\/(fat|iso9660)\/.*\/(?!boot-sector|descriptors|filesystem|layout)[^/]+$/,
+  /^packages\/grub\/.*\/(bls|env|legacy|menu|script|syslinux)\//,
+  /^packages\/volume\/.*\/(raid|snapshot|thin)\//,
+  /^packages\/volume\/.*\/(choose|extents|lazy|map|mapping|metadata|metadata-lexer|overlap|raid|section|segment)\.js$/,
+  /^packages\/codec\/.*\/(bzip2|gzip|lz4|lzo|lzma\.|checksum\/sha)/,
+  /^packages\/ext\/.*\/(acl|jbd2|journal|overlay|sha256)/,
+  /^packages\/cli\/.*\/(boot|completion|explain|extract|firmware|grub|host|inspect|kernel|lint|menu|sandbox|signature|xl)[^/]*$/,
+  /\/(findings|verify)\.js$/,
+];
+const isLater = (path) => LATER.some((pattern) => pattern.test(path));
+
+/**
  * The same, in parts: each module is a function, which V8 neither compiles nor keeps in its cache before it runs.
  */
-async function bundleInParts(entry, name) {
+async function bundleInParts(entry, first, second) {
   const options = { ...COMMON, outdir: dist, outbase: root, format: "esm", splitting: true, write: false };
   const { metafile } = await build({ ...options, entryPoints: [entry], minify: false, metafile: true });
   // As entries they stay apart; what a library is made of stays with who asks for it.
   const own = Object.keys(metafile.inputs).filter((path) => path.startsWith("packages/"));
-  const { outputFiles } = await build({
+  const split = await build({
     ...options,
     entryPoints: [entry, ...own.map((path) => join(root, path))],
     define: { "import.meta.url": "$program.url" },
+    metafile: true,
   });
-  const modules = new Map(outputFiles.map(({ path, text }) => [relative(dist, path).replaceAll("\\", "/"), text]));
-  writeFileSync(join(dist, name), linkParts(modules, relative(root, entry).replaceAll("\\", "/")));
+  const within = (folder, path) => relative(folder, path).replaceAll("\\", "/");
+  const modules = new Map(split.outputFiles.map(({ path, text }) => [within(dist, path), text]));
+  const later = new Set();
+  for (const [path, { inputs, entryPoint }] of Object.entries(split.metafile.outputs)) {
+    const madeOf = Object.keys(inputs).filter((input) => inputs[input].bytesInOutput > 0);
+    if ((madeOf.length > 0 ? madeOf : [entryPoint]).every(isLater)) later.add(within(dist, resolve(path)));
+  }
+  const files = linkParts(modules, within(root, entry), { name: second, has: (path) => later.has(path) });
+  writeFileSync(join(dist, first), files[0]);
+  writeFileSync(join(dist, second), files[1]);
   return Object.keys(metafile.inputs);
 }
 
@@ -140,11 +168,12 @@ rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist, { recursive: true });
 // The package is of ES modules, and these files are not.
 writeFileSync(join(dist, "package.json"), '{ "type": "commonjs" }\n');
-const inputs = await bundleInParts(join(cli, "build/command.js"), "command.js");
+const inputs = await bundleInParts(join(cli, "build/command.js"), "command.js", "later.js");
 const worker = join(root, "packages/codec/dist/node/worker.js");
 inputs.push(...(await bundle(worker, "worker.js")));
 const id = createHash("sha256")
   .update(readFileSync(join(dist, "command.js")))
+  .update(readFileSync(join(dist, "later.js")))
   .digest("hex")
   .slice(0, 16);
 await bundle(join(cli, "build/main.js"), "main.js", { define: { PROGRAM_ID: JSON.stringify(id) } });

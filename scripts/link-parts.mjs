@@ -1,7 +1,7 @@
 /**
- * Makes one CommonJS file of a program's modules, of which nothing runs before it is asked for: each module is a function,
+ * Makes two CommonJS files of a program's modules, of which nothing runs before it is asked for: each module is a function,
  * and what it imports is taken from another when it is first used. A name that is used while a module is being defined
- * (a base class, a table made of another) is taken at once.
+ * (a base class, a table made of another) is taken at once. The second file is read when one of its modules is asked for.
  *
  * esbuild's own CommonJS runs all that is imported, gives every export a getter, and goes through it at every use: that
  * took more of a start, and more of V8's code cache, than what was called in the end. Here exports are a plain object,
@@ -15,11 +15,13 @@ import ts from "typescript";
 /**
  * @param modules Path below the program's folder to text: ES modules as esbuild writes them, bundled and split.
  * @param entry Path of the module that runs first.
- * @returns A CommonJS module with the exports of the entry, whose `module.defined` answers the numbers of the modules that were
- *   defined so far. Run as a script it is the function that CommonJS's loader makes
- *   of a module, so that who loads it needs no second copy of the text with that function around it.
+ * @param later What the second file is called, and which paths are in it.
+ * @returns The texts of both files. The first is a CommonJS module with the exports of the entry, and has the second by `module.loadBeside`,
+ *   where that is there, or `require`. In both `module.defined` answers the numbers of the modules that were defined so far. Run as
+ *   a script each is the function that CommonJS's loader makes of a module, so that who loads it needs no second copy of the
+ *   text with that function around it.
  */
-export function linkParts(modules, entry) {
+export function linkParts(modules, entry, later) {
   const checker = checkerOf(modules);
   const parts = new Map();
   const add = (path) => {
@@ -37,17 +39,42 @@ export function linkParts(modules, entry) {
   for (const [path, { takes }] of parts)
     for (const { from, name } of takes)
       if (!parts.get(from).exported.includes(name)) throw new Error(`${path}: ${from} has no "${name}"`);
+  const bodies = (isLater) =>
+    [...parts]
+      .filter(([path]) => later.has(path) === isLater)
+      .map(([, { number, body }]) => `${number}:()=>{${body}}`)
+      .join(",\n");
+  const defined = "module.defined=()=>Object.keys($parts).filter((number)=>number in $loaded).map(Number);";
+  const first = `$program={get url(){return require("node:url").pathToFileURL(__filename).href}};
+const $loaded=[];
+let $more;
+const $later=(number)=>($more??=(module.loadBeside??require)(${JSON.stringify(`./${later.name}`)})($program,$loaded,$load))[number];
+const $load=(number)=>$loaded[number]??=($parts[number]??$later(number))();
+const $parts={\n${bodies(false)}\n};
+${defined}
+module.exports=$load(0);`;
+  const second = `module.exports=($program,$loaded,$load)=>{
+const $parts={\n${bodies(true)}\n};
+${defined}
+return $parts;
+}`;
+  return [
+    commonJs(
+      `const ${first}`,
+      `// What an ES module may import of this file by name.
+0&&(module.exports={${parts.get(entry).exported.join(",")}});`,
+    ),
+    commonJs(second),
+  ];
+}
+
+/** A file that runs as a module, and as a script answers the function that CommonJS's loader would make of it. */
+function commonJs(body, head = "") {
   const names = "exports,require,module,__filename,__dirname";
   return `"use strict";
-// What an ES module may import of this file by name.
-0&&(module.exports={${parts.get(entry).exported.join(",")}});
+${head}
 (program=>typeof module==="object"?program(${names}):program)(function(${names}){
-const $program={get url(){return require("node:url").pathToFileURL(__filename).href}};
-const $parts=[\n${[...parts.values()].map(({ body }) => `()=>{${body}}`).join(",\n")}\n];
-const $loaded=[];
-const $load=(number)=>$loaded[number]??=$parts[number]();
-module.defined=()=>Object.keys($loaded).map(Number);
-module.exports=$load(0);
+${body}
 })`;
 }
 

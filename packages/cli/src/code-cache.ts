@@ -1,16 +1,21 @@
-import { readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { closeSync, openSync } from "node:fs";
+import { dirname, join, parse } from "node:path";
 import { Script } from "node:vm";
 import { EXIT } from "./exit.js";
-import { readOwn, storeOwn } from "./own-cache.js";
+import { readFully, readOwn, storeOwn } from "./own-cache.js";
 
 /** Bytes in front of the code, a bit for each module of the program that was defined when it was kept. */
 const BITS = 128;
 
+/** What a file of the program and its code have to fit in to be read without new memory; what is not touched costs nothing. */
+const MEMORY = 2 << 20;
+
 interface ProgramModule {
   exports: unknown;
-  /** Numbers of the modules that were defined so far; the program sets it. */
+  /** Numbers of the file's modules that were defined so far; the program sets it. */
   defined?: () => readonly number[];
+  /** How the program has a file that lies beside this one. */
+  readonly loadBeside: (name: string) => unknown;
 }
 
 /**
@@ -26,18 +31,22 @@ interface ProgramModule {
  * @param folder Of the user's own; undefined where there is none.
  */
 export function loadCompiled(file: string, key: string, folder: string | undefined): unknown {
-  const source = readFileSync(file, "latin1");
   const place = folder === undefined ? undefined : join(folder, `${key}.code`);
-  const kept = place === undefined ? undefined : readOwn(place);
+  // Both through the same memory: a page of it that the system clears, as it is touched, costs as much as reading four.
+  const memory = Buffer.allocUnsafeSlow(MEMORY);
+  const source = readText(file, memory);
+  const kept = place === undefined ? undefined : readOwn(place, memory);
   const cachedData = kept?.subarray(BITS);
   const script = new Script(source, {
     filename: file,
     ...(cachedData === undefined ? {} : { cachedData }),
   });
-  const module: ProgramModule = { exports: {} };
+  const loadBeside = (name: string): unknown =>
+    loadCompiled(join(dirname(file), name), `${key}.${parse(name).name}`, folder);
+  const module: ProgramModule = { exports: {}, loadBeside };
   if (place !== undefined) {
-    const known =
-      kept !== undefined && script.cachedDataRejected !== true ? kept.subarray(0, BITS) : Buffer.alloc(BITS);
+    const known = Buffer.alloc(BITS);
+    if (script.cachedDataRejected !== true) kept?.copy(known);
     process.on("exit", (code) => {
       // A word that is no verb leaves nothing: each has a file of its own, of a megabyte.
       if (code === EXIT.usage) return;
@@ -48,6 +57,16 @@ export function loadCompiled(file: string, key: string, folder: string | undefin
   const wrapper = script.runInThisContext() as (...names: unknown[]) => void;
   wrapper.call(module.exports, module.exports, require, module, file, dirname(file));
   return module.exports;
+}
+
+/** All of a file of this program. */
+function readText(file: string, memory: Buffer): string {
+  const fd = openSync(file, "r");
+  try {
+    return readFully(fd, memory).toString("latin1");
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Answers whether any of them was missing. */

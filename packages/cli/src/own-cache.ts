@@ -7,6 +7,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -32,19 +33,34 @@ export function cacheFolder(): string | undefined {
   return join(base, "guestprobe", `${PROGRAM_ID}-${process.version}-${process.arch}`);
 }
 
-/** The bytes of a file that only this user can have written. */
-export function readOwn(path: string): Buffer | undefined {
+/**
+ * The bytes of a file that only this user can have written.
+ *
+ * @param memory Where they go if they fit.
+ */
+export function readOwn(path: string, memory?: Buffer): Buffer | undefined {
   try {
     const fd = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
     try {
       const stat = fstatSync(fd);
       const own = process.getuid === undefined || (stat.uid === process.getuid() && (stat.mode & 0o022) === 0);
-      return own && stat.isFile() ? readFileSync(fd) : undefined;
+      return own && stat.isFile() ? readFully(fd, memory) : undefined;
     } finally {
       closeSync(fd);
     }
   } catch {
     return undefined;
+  }
+}
+
+/** All bytes of an open file, in this memory if they fit. */
+export function readFully(fd: number, memory: Buffer = Buffer.alloc(0)): Buffer {
+  let length = 0;
+  for (;;) {
+    if (length === memory.length) return Buffer.concat([memory, readFileSync(fd)]);
+    const count = readSync(fd, memory, length, memory.length - length, null);
+    if (count === 0) return memory.subarray(0, length);
+    length += count;
   }
 }
 

@@ -1,4 +1,4 @@
-/** The built command as it is published: one file, started from V8's code cache. */
+/** The built command as it is published: one file for most runs, started from V8's code cache, and one for the others. */
 import { execFileSync, spawnSync } from "node:child_process";
 import {
   chmodSync,
@@ -56,6 +56,34 @@ test("compiled code is left for the next run, unless it is switched off, and is 
   expect(search()).toBe(answer);
   expect(statSync(place).ino, "others could have written it: made anew").not.toBe(open);
   expect(statSync(place).mode & 0o777).toBe(0o600);
+}, 60_000);
+
+test("most runs read one of the program's two files, and of both the code is kept", () => {
+  const own = join(home, "two");
+  const env = { ...process.env, NODE_DISABLE_COMPILE_CACHE: "", XDG_CACHE_HOME: own };
+  const image = join(root, "sample/guest.img");
+  const answer = (...words: string[]): string => execFileSync(process.execPath, [main, ...words], { env }).toString();
+  /** The inode of each file that is kept, by name. */
+  const kept = (): Readonly<Record<string, number>> => {
+    const all = join(own, "guestprobe");
+    const folder = join(all, readdirSync(all)[0]!);
+    const names = readdirSync(folder).filter((name) => name.endsWith(".code"));
+    return Object.fromEntries(names.map((name) => [name, statSync(join(folder, name)).ino]));
+  };
+  answer("search", image);
+  answer("ls", image, "/boot");
+  answer("cat", image, "/boot/grub/grub.cfg");
+  answer("manifest", image);
+  expect(Object.keys(kept()).sort()).toEqual(["cat.code", "ls.code", "manifest.code", "search.code"]);
+
+  const first = answer("menu", image);
+  const after = kept();
+  expect(Object.keys(after)).toContain("menu.later.code");
+  expect(answer("menu", image)).toBe(first);
+  expect(kept(), "nothing new").toEqual(after);
+
+  const size = (name: string): number => statSync(join(root, "packages/cli/dist", name)).size;
+  expect(size("command.js") / (size("command.js") + size("later.js"))).toBeLessThan(0.55);
 }, 60_000);
 
 test("a word that is no verb leaves no code behind", () => {
