@@ -45,7 +45,7 @@ export function linkParts(modules, entry, later) {
       .map(([, { number, body }]) => `${number}:()=>{${body}}`)
       .join(",\n");
   const defined = "module.defined=()=>Object.keys($parts).filter((number)=>number in $loaded).map(Number);";
-  const first = `$program={get url(){return require("node:url").pathToFileURL(__filename).href}};
+  const first = `const $program={get url(){return require("node:url").pathToFileURL(__filename).href}};
 const $loaded=[];
 let $more;
 const $later=(number)=>($more??=(module.loadBeside??require)(${JSON.stringify(`./${later.name}`)})($program,$loaded,$load))[number];
@@ -60,7 +60,7 @@ return $parts;
 }`;
   return [
     commonJs(
-      `const ${first}`,
+      first,
       `// What an ES module may import of this file by name.
 0&&(module.exports={${parts.get(entry).exported.join(",")}});`,
     ),
