@@ -83,23 +83,4 @@ export function toEntry(parts: EntryParts): Entry {
   };
 }
 
-/**
- * What `JSON.stringify(toEntry(parts))` answers, for a file with which nothing is wrong and whose name is of letters that stand
- * in JSON as they are; undefined for others.
- */
-export function entryText(parts: EntryParts): string | undefined {
-  const { inode, target, error, sha256 } = parts;
-  if (inode === undefined || target !== undefined || error !== undefined) return undefined;
-  const path = decodeTextStrict(parts.path);
-  if (path === undefined || !PLAIN.test(path)) return undefined;
-  const { type, mode, uid, gid, size, nlink, ino, mtimeNs, atimeNs, ctimeNs, crtimeNs, rdev } = inode.stat;
-  const crtime = crtimeNs === undefined ? "null" : `"${crtimeNs}"`;
-  const device = rdev === undefined ? "null" : JSON.stringify(rdev);
-  const digest = sha256 === undefined ? "null" : `"${sha256}"`;
-  return `{"path":"${path}","type":"${type}","mode":"${octal(mode)}","uid":${uid},"gid":${gid},"size":${size},"nlink":${nlink},"ino":"${ino}","mtimeNs":"${mtimeNs}","atimeNs":"${atimeNs}","ctimeNs":"${ctimeNs}","crtimeNs":${crtime},"target":null,"rdev":${device},"sha256":${digest}}`;
-}
-
-/** Letters that stand in JSON as they are. */
-const PLAIN = /^[\w ./+,:;=@#%&()[\]{}!?~^$*<>|-]*$/;
-
 const octal = (mode: number): string => mode.toString(8).padStart(4, "0");

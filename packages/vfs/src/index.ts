@@ -1,6 +1,7 @@
 export { InodeIndex, ListingCache } from "./directory-cache.js";
 export { StoredDirent } from "./dirent.js";
-export { type Entry, type EntryParts, entryText, textPair, toEntry } from "./entry.js";
+export { type Entry, type EntryParts, textPair, toEntry } from "./entry.js";
+export { ENTRY_BYTES, type PathSource, writeEntry } from "./entry-json.js";
 export {
   clampRead,
   filePieces,

@@ -1,4 +1,5 @@
 import { ImageError, isImageError, throwIfAborted, turnFor } from "@guestprobe/block";
+import type { PathSource } from "./entry-json.js";
 import { childPath } from "./path.js";
 import type { Dirent, FileSystem, Inode } from "./types.js";
 
@@ -21,11 +22,9 @@ export interface WalkOptions {
 }
 
 /** One file of a walk: its inode, the error that reading it met, or both: a directory that breaks off or is not entered. */
-export interface WalkEntry {
-  /** Made when it is asked for, and kept from then on. */
+export interface WalkEntry extends PathSource {
+  /** Made when it is asked for, and kept from then on. `copyPath` makes none. */
   readonly path: Uint8Array;
-  /** Bytes of the path. */
-  readonly pathLength: number;
   /** Directories between this and the start of the walk. */
   readonly depth: number;
   /** What the directory says; undefined for the start of the walk. */
@@ -34,8 +33,6 @@ export interface WalkEntry {
   readonly error: ImageError | undefined;
   /** Whether this file was given before: a directory is given again, with its error, where its entries break off. */
   readonly isGivenAgain: boolean;
-  /** Copies the path to byte `at` of `target`, which must have room for it, without an array of its own; where it ends. */
-  copyPath(target: Uint8Array, at: number): number;
 }
 
 /** An entry whose path is not made before somebody asks for it: most are copied to where they are printed. */

@@ -1,5 +1,5 @@
 import { ImageError } from "@guestprobe/block";
-import { entryText, type Inode, textPair, toEntry } from "@guestprobe/vfs";
+import { ENTRY_BYTES, type Inode, type Stat, textPair, toEntry, writeEntry } from "@guestprobe/vfs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
@@ -69,7 +69,7 @@ describe("toEntry", () => {
   });
 });
 
-describe("entryText", () => {
+describe("writeEntry", () => {
   const bigint = fc.bigInt(-(2n ** 70n), 2n ** 70n);
   const anyStat = fc.record({
     type: fc.constantFrom("file", "dir", "char"),
@@ -91,26 +91,45 @@ describe("entryText", () => {
     fc.stringMatching(/^[\w ./+,:;=@#%&()[\]{}!?~^$*<>|-]*$/),
     fc.constantFrom('a"\\b', "\u2028"),
   );
-  const digest = fc.option(fc.constant("0a".repeat(32)), { nil: undefined });
+  const digest = fc.option(fc.constant("0a".repeat(32)), { nil: null });
+
+  /** What is written between two bytes that must stay, and the same by a text; undefined where it is left to others. */
+  function written(path: Uint8Array, stat: Stat, sha256: string | null, before = ""): string | undefined {
+    const start = new TextEncoder().encode(before);
+    const memory = new Uint8Array(2 + start.length + path.length + ENTRY_BYTES).fill(0xee);
+    const source = {
+      pathLength: path.length,
+      copyPath: (target: Uint8Array, at: number) => {
+        target.set(path, at);
+        return at + path.length;
+      },
+    };
+    const end = writeEntry(memory, 1, start, source, stat, sha256);
+    if (end === undefined) return undefined;
+    expect(memory[0]).toBe(0xee);
+    expect(memory.subarray(end).every((byte) => byte === 0xee)).toBe(true);
+    return new TextDecoder().decode(memory.subarray(1, end));
+  }
 
   test("is what JSON.stringify makes of toEntry", () => {
     fc.assert(
       fc.property(name, anyStat, digest, (text, any, sha256) => {
-        const parts = { path: new TextEncoder().encode(text), inode: { stat: any } as Inode, sha256 };
-        const written = entryText(parts);
-        if (written === undefined) expect(text).toMatch(/[^\w ./+,:;=@#%&()[\]{}!?~^$*<>|-]/);
-        else expect(written).toBe(JSON.stringify(toEntry(parts)));
+        const path = new TextEncoder().encode(text);
+        const bytes = written(path, any, sha256);
+        const wanted = JSON.stringify(toEntry({ path, inode: { stat: any } as Inode, sha256: sha256 ?? undefined }));
+        if (bytes === undefined) expect(any.rdev !== undefined || /[^ !#-[\]-~]/.test(text)).toBe(true);
+        else expect(bytes).toBe(wanted);
+        if (bytes !== undefined) expect(written(path, any, sha256, '"a":1,')).toBe(`{"a":1,${wanted.slice(1)}`);
       }),
     );
   });
 
   test("leaves to others what is not the usual", () => {
-    const error = new ImageError("corrupt", "bad");
-    expect(entryText({ path: Uint8Array.of(0xff), inode })).toBeUndefined();
+    const usual = { ...stat, rdev: undefined };
+    expect(written(Uint8Array.of(0xff), usual, null)).toBeUndefined();
     for (const letter of ['"', "\\", "\n", "\u007f", "\u009b", "\u202e", "ä"])
-      expect(entryText({ path: new TextEncoder().encode(letter), inode })).toBeUndefined();
-    expect(entryText({ path, inode: undefined })).toBeUndefined();
-    expect(entryText({ path, inode, target: path })).toBeUndefined();
-    expect(entryText({ path, inode, error })).toBeUndefined();
+      expect(written(new TextEncoder().encode(letter), usual, null)).toBeUndefined();
+    expect(written(path, stat, null), "a device").toBeUndefined();
+    expect(written(path, usual, null)).toBe(JSON.stringify(toEntry({ path, inode: { stat: usual } as Inode })));
   });
 });

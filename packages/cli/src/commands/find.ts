@@ -4,7 +4,6 @@ import { imagesThenPath } from "../arguments.js";
 import { EXIT, UsageError } from "../exit.js";
 import { globMatcher } from "../glob.js";
 import { parseSize } from "../limits.js";
-import { escapeGuestText } from "../output/escape.js";
 import { Progress } from "../output/progress.js";
 import type { Options, Run } from "../verbs.js";
 import { readTargetOrTell } from "./listing.js";
@@ -50,8 +49,8 @@ export const find: Run = async (context, words, options) => {
         if (!wanted(entry)) continue;
         found += 1;
         if (document !== undefined) document.value(await jsonOf(entry));
-        else if (options.print0 === true) out.ended(entry.path);
-        else out.line(escapeGuestText(entry.path));
+        else if (options.print0 === true) out.endedPath(entry);
+        else out.pathLine(entry);
         if (out.isFull) await out.pace();
       }
     }

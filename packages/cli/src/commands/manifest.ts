@@ -1,6 +1,6 @@
 import { createHash, hash as hashOnce } from "node:crypto";
 import { findingFromError, ImageError } from "@guestprobe/block";
-import { type EntryParts, entryText, type Inode, type Stat, toEntry, walkBatches } from "@guestprobe/vfs";
+import { type EntryParts, type Inode, type Stat, toEntry, type WalkEntry, walkBatches } from "@guestprobe/vfs";
 import { imagesThenOptionalPath } from "../arguments.js";
 import { checkSize, contentOf } from "../content.js";
 import type { Context } from "../context.js";
@@ -53,27 +53,33 @@ async function listBelow(
   const { out } = context;
   const { device } = volume;
   const progress = new Progress(out);
-  const prefix = `{"schema":"${SCHEMA}","device":${jsonText(device)},`;
+  const before = Buffer.from(`"schema":"${SCHEMA}","device":${jsonText(device)},`);
   let code: ExitCode = EXIT.yes;
   try {
     for await (const batch of walkBatches(start, path, context.watch.walk)) {
-      for (const { path: at, inode, error, isGivenAgain } of batch) {
+      for (const entry of batch) {
         context.watch.countEntry();
+        progress.step();
+        const sha256 = hashNow(context, volume, entry, hash);
+        if (sha256 !== undefined && out.entryLine(before, entry, entry.inode!.stat, sha256)) {
+          if (out.isFull) await out.pace();
+          continue;
+        }
+        const { path: at, inode, error, isGivenAgain } = entry;
         if (error !== undefined) {
           out.log.report(findingFromError(error, { device, path: at }));
           // The damage of a directory that breaks off is a finding, not a second line.
           if (isGivenAgain) continue;
         }
         const parts =
-          error === undefined && inode !== undefined && isRead(inode, hash)
-            ? (partsNow(context, volume, at, inode) ?? (await readParts(context, volume, at, inode)))
-            : { path: at, inode, error };
+          error === undefined && inode !== undefined && sha256 === undefined
+            ? await readParts(context, volume, at, inode)
+            : { path: at, inode, sha256: sha256 ?? undefined, error };
         if (parts.error !== undefined && error === undefined) {
           out.log.report(findingFromError(parts.error, { device, path: at }));
         }
         if (exitCodeOf(parts.error) === EXIT.cannotTell) code = EXIT.cannotTell;
-        out.line(lineOf(device, prefix, parts));
-        progress.step();
+        out.line(jsonText({ schema: SCHEMA, device, ...toEntry(parts) }));
         if (out.isFull) await out.pace();
       }
     }
@@ -81,16 +87,6 @@ async function listBelow(
     progress.end();
   }
   return code;
-}
-
-/**
- * One file as its line, which starts with `prefix`; of the usual kind without an object in between, which takes three times
- * as long.
- */
-function lineOf(device: string, prefix: string, parts: EntryParts): string {
-  const entry = entryText(parts);
-  if (entry === undefined) return jsonText({ schema: SCHEMA, device, ...toEntry(parts) });
-  return prefix + entry.slice(1);
 }
 
 /** Whether more is shown of a file than its inode has. */
@@ -120,14 +116,24 @@ function memoryFor({ type, size }: Stat): Uint8Array | undefined {
   return new Uint8Array(spare.buffer, 0, size);
 }
 
-/** The hash of a small file whose content nothing has to be waited for; undefined for others, and where anything is wrong. */
-function partsNow(context: Context, volume: Volume, path: Uint8Array, inode: Inode): EntryParts | undefined {
+/**
+ * The hash of a small file whose content nothing has to be waited for, null for a file that has none; undefined for others, and
+ * where anything is wrong.
+ */
+function hashNow(
+  context: Context,
+  volume: Volume,
+  { inode, error }: WalkEntry,
+  hash: boolean,
+): string | null | undefined {
+  if (inode === undefined || error !== undefined) return undefined;
+  if (!isRead(inode, hash)) return null;
   const into = memoryFor(inode.stat);
   if (into === undefined) return undefined;
   try {
     checkSize(context, volume, inode);
     const content = inode.readNow?.(0, into.length, into);
-    return content && { path, inode, sha256: hashOnce("sha256", content, "hex") };
+    return content && hashOnce("sha256", content, "hex");
   } catch (cause) {
     imageErrorOnly(cause);
     return undefined;

@@ -39,6 +39,15 @@ export function unescapeGuestText(text: string): Uint8Array {
 /** What nearly every text is made of: printable ASCII without the backslash. */
 const PLAIN = /^[ -[\]-~]*$/;
 
+/** Whether bytes `from` to `to` are such a text. */
+export function isPlain(data: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at += 1) {
+    const byte = data[at]!;
+    if (byte < 0x20 || byte > 0x7e || byte === 0x5c) return false;
+  }
+  return true;
+}
+
 function escapeCharacters(text: string): string {
   if (PLAIN.test(text)) return text;
   return text.replaceAll("\\", "\\\\").replace(UNSAFE, (character) => {

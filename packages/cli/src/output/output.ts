@@ -1,6 +1,6 @@
 import { type Finding, FindingLog, ImageError, isImageError } from "@guestprobe/block";
-import { textPair } from "@guestprobe/vfs";
-import { deviceText, escapeGuestText } from "./escape.js";
+import { ENTRY_BYTES, type PathSource, type Stat, textPair, writeEntry } from "@guestprobe/vfs";
+import { deviceText, escapeGuestText, isPlain } from "./escape.js";
 import { JsonDocument } from "./json-document.js";
 import { jsonText } from "./json-text.js";
 import { standardError, standardOutput } from "./standard.js";
@@ -17,6 +17,12 @@ type Style = keyof typeof STYLES;
 
 /** Bytes collected before they are handed to standard output. */
 const CHUNK = 64 << 10;
+/** Bytes of memory in which they are; those that are not needed are never touched. */
+const BLOCK = 4 * CHUNK;
+/** Most bytes that are copied there, and do not go out as a piece of their own. */
+const COPIED = 4096;
+/** Bytes of UTF-8 for one UTF-16 code unit, at most. */
+const MOST_OF_A_LETTER = 3;
 
 /** Where a verb writes: answers to standard output, all else to standard error. */
 export class Output {
@@ -25,8 +31,14 @@ export class Output {
   /** Columns of the terminal; undefined when standard output is none. */
   readonly width: number | undefined;
   readonly #isColoured: boolean;
+  /** What goes before the bytes in the block. */
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
+  /** Memory that is filled again once it was written out: new memory costs more than what is done with it. */
+  #block: Buffer | undefined;
+  /** The bytes of the block that are pending. */
+  #from = 0;
+  #to = 0;
   /** Lines that are not bytes yet: many are encoded at once. */
   #text = "";
   /** The document that is being written. */
@@ -62,26 +74,81 @@ export class Output {
     for (const text of texts) this.line(text);
   }
 
-  /** Bytes of the answer, as they are. */
+  /** Bytes of the answer, as they are; they must not change before they are flushed. */
   bytes(data: Uint8Array): void {
     this.#encode();
-    this.#pending.push(data);
-    this.#pendingBytes += data.length;
+    if (data.length <= COPIED) {
+      this.#room(data.length).set(data, this.#to);
+      this.#to += data.length;
+    } else {
+      this.#cut();
+      this.#pending.push(data);
+      this.#pendingBytes += data.length;
+    }
   }
 
-  /** Bytes of the answer with a NUL behind them. */
-  ended(data: Uint8Array): void {
-    const pair = Buffer.alloc(data.length + 1);
-    pair.set(data);
-    this.bytes(pair);
+  /** A path of the guest as it is, with a NUL behind it. */
+  endedPath(source: PathSource): void {
+    this.#path(source, 0);
+  }
+
+  /** A path of the guest as a line of its own. */
+  pathLine(source: PathSource & { readonly path: Uint8Array }): void {
+    const from = this.#path(source, 0x0a);
+    if (isPlain(this.#block!, from, this.#to - 1)) return;
+    this.#to = from;
+    this.line(escapeGuestText(source.path));
+  }
+
+  /**
+   * A file as a line of JSON, with the members `before` in front of those of its entry; answers whether it is of those that `writeEntry`
+   * writes.
+   */
+  entryLine(before: Uint8Array, source: PathSource, stat: Stat, sha256: string | null): boolean {
+    this.#encode();
+    const block = this.#room(before.length + source.pathLength + ENTRY_BYTES + 1);
+    const end = writeEntry(block, this.#to, before, source, stat, sha256);
+    if (end === undefined) return false;
+    block[end] = 0x0a;
+    this.#to = end + 1;
+    return true;
+  }
+
+  /** Answers where it begins in the block. */
+  #path(source: PathSource, end: number): number {
+    this.#encode();
+    const block = this.#room(source.pathLength + 1);
+    const from = this.#to;
+    const at = source.copyPath(block, from);
+    block[at] = end;
+    this.#to = at + 1;
+    return from;
   }
 
   #encode(): void {
-    if (this.#text === "") return;
-    const data = Buffer.from(this.#text);
+    const text = this.#text;
+    if (text === "") return;
     this.#text = "";
-    this.#pending.push(data);
-    this.#pendingBytes += data.length;
+    const block = this.#room(text.length * MOST_OF_A_LETTER);
+    this.#to += block.write(text, this.#to);
+  }
+
+  /** The block, with so many free bytes from `#to` on. */
+  #room(bytes: number): Buffer {
+    if (this.#block !== undefined && this.#block.length - this.#to >= bytes) return this.#block;
+    this.#cut();
+    this.#block = Buffer.allocUnsafeSlow(Math.max(BLOCK, bytes));
+    this.#from = 0;
+    this.#to = 0;
+    return this.#block;
+  }
+
+  /** Makes a piece of what is pending in the block, so that another can go behind it. */
+  #cut(): void {
+    if (this.#from === this.#to) return;
+    this.#pending.push(this.#block!.subarray(this.#from, this.#to));
+    this.#pendingBytes += this.#to - this.#from;
+    this.#from = this.#to;
   }
 
   /** The one document of `--json`. */
@@ -118,7 +185,7 @@ export class Output {
 
   /** Whether enough is pending to wait for its reader. */
   get isFull(): boolean {
-    return this.#pendingBytes + this.#text.length >= CHUNK;
+    return this.#pendingBytes + this.#to - this.#from + this.#text.length >= CHUNK;
   }
 
   /** Waits for a slow reader once enough is pending, so that a long answer does not pile up in memory. */
@@ -128,15 +195,22 @@ export class Output {
 
   async flush(): Promise<void> {
     this.#encode();
+    this.#cut();
     if (this.#pendingBytes === 0) return;
     const data = this.#pending.length === 1 ? this.#pending[0]! : Buffer.concat(this.#pending);
+    const block = this.#block;
     this.#pending = [];
     this.#pendingBytes = 0;
+    this.#block = undefined;
+    this.#from = 0;
+    this.#to = 0;
     try {
       await standardOutput.deliver(data);
     } catch (cause) {
       throw outputFailure(cause as NodeJS.ErrnoException);
     }
+    // All of it was written, so nobody looks at it any more.
+    if (block?.length === BLOCK) this.#block ??= block;
   }
 
   /** A remark for people; `--quiet` silences it. */
