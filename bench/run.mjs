@@ -7,7 +7,6 @@
  *   --json FILE     the results as JSON
  *   --images DIR    where images are kept between runs; default .cache/bench
  *   --svg FILE      the plot of how cost grows
- *   --guestfish     guestfish too, which takes a minute
  */
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -27,7 +26,6 @@ const { values: options } = parseArgs({
     json: { type: "string" },
     images: { type: "string", default: fileURLToPath(new URL("../.cache/bench", import.meta.url)) },
     svg: { type: "string" },
-    guestfish: { type: "boolean", default: false },
   },
 });
 const runs = Number(options.runs);
@@ -37,7 +35,7 @@ const wanted = (name) => options.only.length === 0 || options.only.some((prefix)
 const images = new Images(options.images);
 const tasks = [];
 console.log(`Node ${process.version}, ${cpus().length} processors (${cpus()[0].model}), ${runs} rounds.\n`);
-await forEachTask(images, options, wanted, async ({ contenders, counts, ...task }) => {
+await forEachTask(images, wanted, async ({ contenders, counts, ...task }) => {
   const done = { ...task, results: await inTurn(contenders, runs), counts: await counts?.() };
   tasks.push({ ...done, targets: judge(done) });
   console.log(taskText(done));

@@ -53,7 +53,7 @@ export function inProcess(warmups, name, ...words) {
   return Object.assign(run, { warmups, stop: () => child?.kill() });
 }
 
-/** A contender that takes longer than this, in milliseconds, is run once. */
+/** A contender that takes longer than this, in milliseconds, or that says of itself that it is slow, is run once. */
 const SLOW = 15_000;
 
 /** A number from 0 up to `below`, the same for the same two on each machine. */
@@ -91,7 +91,7 @@ export async function inTurn(contenders, runs) {
       if (failed.has(name) || slow.has(name)) continue;
       try {
         const ms = await run();
-        if (round < 0 && ms > SLOW) slow.add(name);
+        if (round < 0 && (ms > SLOW || run.isSlow)) slow.add(name);
         if (round < 0 && run.warmups !== undefined) first.set(name, { warmups: run.warmups, first: ms });
         for (let n = 1; round < 0 && n < (run.warmups ?? 0) && !slow.has(name); n += 1) await run();
         if (round >= 0 || slow.has(name)) times.set(name, [...(times.get(name) ?? []), ms]);
