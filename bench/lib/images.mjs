@@ -23,8 +23,6 @@ const FILLED_MAX = 2 ** 31 - 1;
 
 export class Images {
   #folder;
-  /** What the system's cache was filled with in this run. */
-  #filled = new Set();
 
   constructor(folder) {
     this.#folder = folder;
@@ -35,7 +33,7 @@ export class Images {
     return this.#folder;
   }
 
-  /** The path of something in the folder, which `make` puts there unless an earlier run did. */
+  /** The path of something in the folder, which `make` puts there unless an earlier run did, and which the system's cache holds. */
   kept(name, make) {
     const path = join(this.#folder, name);
     if (!existsSync(path)) {
@@ -45,8 +43,7 @@ export class Images {
       make(partial);
       renameSync(partial, path);
     }
-    if (!this.#filled.has(path)) fillCache(path);
-    this.#filled.add(path);
+    fillCache(path);
     return path;
   }
 
@@ -110,7 +107,8 @@ export class Images {
 
 /**
  * Has the system's cache hold a file as reading it left it there, in huge pages where the kernel has such. What writing
- * leaves lies in single pages, which are copied at half the speed: the mounts' own files are read, never written.
+ * leaves lies in single pages, which are copied at half the speed, as does what was dropped meanwhile and read again a little at a
+ * time: the mounts' own files are read, never written. So each task begins with it.
  */
 function fillCache(path) {
   const stat = statSync(path);

@@ -347,6 +347,32 @@ describe("filePieces with `reuse` reads three pieces ahead", () => {
     expect((await pieces.next()).done).toBe(true);
   });
 
+  test("nor a promise for each, where a device that blocks has them at once", async () => {
+    const { inode, asked, answer } = byHand(6);
+    const now: number[] = [];
+    const copied = Object.assign(inode, {
+      isCopied: true,
+      readNow: (at: number, length: number, into: Uint8Array): Uint8Array | undefined => {
+        now.push(at / MIB);
+        // The fourth has to be waited for.
+        return at === 3 * MIB ? undefined : into.fill(at / MIB + 1, 0, length);
+      },
+    });
+    const pieces = filePieces(copied, { reuse: true });
+    const places = new Set<ArrayBufferLike | undefined>();
+    for (let n = 0; n < 6; n += 1) {
+      const piece = pieces.next();
+      if (asked.at(-1)?.at === n * MIB) await answer(asked.length - 1);
+      const { value } = await piece;
+      expect([value?.[0], value?.[MIB - 1], value?.length]).toEqual([n + 1, n + 1, MIB]);
+      if (n > 0) places.add(value?.buffer);
+    }
+    expect((await pieces.next()).done).toBe(true);
+    expect(places.size).toBe(1);
+    expect(asked.map(({ at }) => at / MIB).filter((at) => at > 0)).toEqual([3]);
+    expect(now.filter((at) => at > 0)).toEqual([1, 2, 3, 4, 5]);
+  });
+
   test("files that break off at once cost no memory", async () => {
     const given: (Uint8Array | undefined)[] = [];
     const inode = {

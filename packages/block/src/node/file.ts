@@ -156,15 +156,18 @@ function fileDevice(fd: number, path: string, size: number, blocking: boolean): 
 
   const readNow = (offset: number, length: number, into: Uint8Array): Uint8Array | undefined => {
     checkRange(size, offset, length);
-    if (closed !== undefined || length >= SPLIT_MIN || into.length !== length) return undefined;
-    let got: number;
-    try {
-      got = readSync(fd, into, 0, length, offset);
-    } catch {
-      return undefined;
-    }
-    // A call that answers less, or fails, is `read`'s to repeat and to tell of.
-    return got === length ? into : undefined;
+    if (closed !== undefined || length > MAX_CALL || into.length !== length) return undefined;
+    const call = (): Uint8Array | undefined => {
+      let got: number;
+      try {
+        got = readSync(fd, into, 0, length, offset);
+      } catch {
+        return undefined;
+      }
+      // A call that answers less, or fails, is `read`'s to repeat and to tell of.
+      return got === length ? into : undefined;
+    };
+    return length < SPLIT_MIN || !hasSpareProcessor() ? call() : blockingWay.runNow(length, call);
   };
 
   const underWay = new Set<Promise<unknown>>();

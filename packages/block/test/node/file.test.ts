@@ -31,7 +31,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test("what is read at once is what is read; where it is not all there, or large, or closed, `read` is left to say so", async () => {
+test("what is read at once is what is read; where it is not all there, or takes two calls, or is closed, `read` is left to say so", async () => {
   await using patient = await openFile(at("image"));
   expect(patient.readNow).toBeUndefined();
   writeFileSync(at("cut"), data);
@@ -48,7 +48,12 @@ test("what is read at once is what is read; where it is not all there, or large,
   expect(device.readNow?.(7, 10, into.subarray(0, 10))).toBeUndefined();
   writeFileSync(at("large-now"), large);
   await using big = await openFile(at("large-now"), { blocking: true });
-  expect(big.readNow?.(0, large.length, new Uint8Array(large.length))).toBeUndefined();
+  const memory = new Uint8Array(large.length);
+  chosen.isSecond = true;
+  expect(big.readNow?.(0, large.length, memory), "by two calls, which have to be waited for").toBeUndefined();
+  chosen.isSecond = false;
+  expect(big.readNow?.(0, large.length, memory)).toBe(memory);
+  expect(Buffer.compare(memory, large)).toBe(0);
 });
 
 /** Which way large reads go is a matter of time, and here of the test: faster-way.test.ts has the choice itself. */
@@ -57,6 +62,9 @@ vi.mock("../../src/node/faster-way.js", () => ({
   FasterWay: class {
     run(_units: number, work: (isSecond: boolean) => Promise<void>): Promise<void> {
       return work(chosen.isSecond);
+    }
+    runNow<T>(_units: number, work: () => T): T | undefined {
+      return chosen.isSecond ? undefined : work();
     }
   },
 }));
