@@ -13,8 +13,8 @@ export interface PathSource {
 
 /**
  * Writes what `JSON.stringify(toEntry(parts))` answers, as bytes, for a file with which nothing is wrong: that of a stat whose path is
- * of printable ASCII without `"` and `\`, and that has no link target. Text takes V8 seven times as long, which makes thirty
- * strings of each file.
+ * of printable ASCII without `"` and `\`, and that has no link target. As text, V8 makes thirty strings of each file, and one more
+ * of all.
  *
  * @param target Has room for the path, `before` and `ENTRY_BYTES` from byte `at` on.
  * @param before Members that come before those of the entry, as JSON, each with the comma behind it.
