@@ -76,9 +76,8 @@ function shuffled(items, round) {
 /**
  * Times every contender in turn, `runs` times over, so that what else the machine does meets all alike, each round in
  * another order: who comes after a process finds the processor's caches full of something else. The first round, from the last to
- * the first, warms
- * caches and does not count, but for one that is slow; contenders of `inProcess` have more of them, and what the first one
- * of those took is told too. A contender that fails is left out, with its reason.
+ * the first, warms caches and does not count, but for one that is slow; contenders of `inProcess` have more of them, and what the
+ * first one of those took is told too. A contender that fails is left out, with its reason.
  *
  * @param contenders Name to a function that answers milliseconds.
  */
