@@ -17,19 +17,31 @@ export function decodeText(bytes: Uint8Array): string {
   }
 }
 
+/** Code units that become text by one call: they are its arguments, of which an engine takes only so many. */
+const UNITS = 4096;
+
 function decodeWithEscapes(bytes: Uint8Array): string {
-  const parts: string[] = [];
+  // No sequence has more code units than bytes. A string for each character would take ten times as long.
+  const units = new Uint16Array(bytes.length);
+  let count = 0;
   for (let at = 0; at < bytes.length; ) {
     const length = sequenceLength(bytes, at);
-    if (length === 0) {
-      parts.push(String.fromCharCode(0xdc00 + bytes[at]!));
-      at += 1;
-      continue;
+    const code = length === 0 ? 0xdc00 + bytes[at]! : codePoint(bytes, at, length);
+    if (code > 0xffff) {
+      units[count] = 0xd800 + ((code - 0x1_0000) >> 10);
+      units[count + 1] = 0xdc00 + (code & 0x3ff);
+      count += 2;
+    } else {
+      units[count] = code;
+      count += 1;
     }
-    parts.push(String.fromCodePoint(codePoint(bytes, at, length)));
-    at += length;
+    at += length || 1;
   }
-  return parts.join("");
+  let text = "";
+  for (let from = 0; from < count; from += UNITS) {
+    text += String.fromCharCode(...units.subarray(from, Math.min(count, from + UNITS)));
+  }
+  return text;
 }
 
 /** Length of the valid UTF-8 sequence at `at` (Unicode 15, table 3-7), or 0. */
