@@ -15,10 +15,9 @@ const command =
   () =>
     timeCommand(words);
 const PYTHON = "/usr/bin/python3";
-const beside = (name) => fileURLToPath(new URL(name, import.meta.url));
-const byExt2fs = beside("ext2fs-probe.mjs");
-const byGuestfs = beside("probe-guestfs.py");
-const byLibfs = beside("probe-libfs.py");
+const byExt2fs = fileURLToPath(new URL("ext2fs-probe.mjs", import.meta.url));
+const byGuestfs = fileURLToPath(new URL("probe-guestfs.py", import.meta.url));
+const byLibfs = fileURLToPath(new URL("probe-libfs.py", import.meta.url));
 const guestprobe = (...words) => command(process.execPath, main, ...words);
 const shell = (script, ...words) => command("sh", "-c", script, "sh", ...words);
 /** Mounts, reads, and takes the mount away again. */
