@@ -1,6 +1,6 @@
 import { bufferDevice, cachedDevice, crc32c, decodeText, FindingLog, type ImageError } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import { open, walkAll } from "@guestprobe/vfs";
+import { open, resolve, walkAll } from "@guestprobe/vfs";
 import { conformanceCases, type ExpectedVolume } from "@guestprobe/vfs/conformance";
 import { xfs } from "@guestprobe/xfs";
 import { describe, expect, it, test } from "vitest";
@@ -105,4 +105,24 @@ test("xfs: a metadata directory is named, and read by its number", async () => {
   }
   expect(files).toBe(5);
   expect((await fs.inode(grub)).stat.type).toBe("dir");
+});
+
+test("an extent that lies outside is told where it is read, at once or not, and what other extents hold is read", async () => {
+  const fixture = fixtures("xfs").find(({ name }) => name === "v5-4k")!;
+  const path = "/files/shared";
+  const sound = (await resolve(await xfs.open(bufferDevice(fixture.image())), path))!.inode;
+  const image = Uint8Array.from(fixture.image());
+  const at = sound.offset!;
+  const inode = viewOf(image.subarray(at, at + 512));
+  // The last of four records (xfs_bmbt_rec): its block number, of which the upper bits are here, passes the volume's end.
+  const record = 176 + 3 * 16;
+  inode.setUint32(record + 8, inode.getUint32(record + 8) | 0x7000_0000);
+  inode.setUint32(100, 0);
+  inode.setUint32(100, crc32c(image.subarray(at, at + 512)), true);
+  const broken = (await resolve(await xfs.open(bufferDevice(image)), path))!.inode;
+  const into = new Uint8Array(8192);
+  expect(broken.readNow?.(0, 8192, into)).toEqual(await sound.read(0, 8192));
+  const far = { code: "corrupt", structure: "xfs_bmbt_rec" };
+  await expect(broken.read(65_536, 8192)).rejects.toMatchObject(far);
+  expect(() => broken.readNow?.(65_536, 8192, into)).toThrow(expect.objectContaining(far));
 });

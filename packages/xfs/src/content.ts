@@ -27,11 +27,24 @@ export async function* contentExtents(
   }
 }
 
-/** All extents of a regular file that has them in its inode; undefined for others. @throws ImageError `corrupt`. */
-export function contentExtentsNow(ctx: XfsContext, inode: Dinode): readonly Extent[] | undefined {
+/**
+ * The extents of bytes `from` to `to` of a regular file that has them in its inode; undefined for others. What is wrong with another
+ * extent is not told.
+ *
+ * @throws ImageError `corrupt`.
+ */
+export function contentExtentsNow(
+  ctx: XfsContext,
+  inode: Dinode,
+  from: number,
+  to: number,
+): readonly Extent[] | undefined {
   const fork = inode.data;
   if (fork.format !== XFS_DINODE_FMT_EXTENTS || isRealtime(inode)) return undefined;
-  return forkList(fork).map((record) => toExtent(ctx, inode, record, inode.size));
+  const { blockSize } = ctx.sb;
+  return forkList(fork)
+    .filter(({ startOff, count }) => startOff * blockSize < to && (startOff + count) * blockSize > from)
+    .map((record) => toExtent(ctx, inode, record, inode.size));
 }
 
 function toExtent(ctx: XfsContext, inode: Dinode, record: BmapRecord, size: number): Extent {

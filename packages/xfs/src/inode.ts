@@ -190,7 +190,7 @@ class XfsInode implements Inode {
 
   readNow(offset: number, length: number, into: Uint8Array): Uint8Array | undefined {
     if (!isContentRange(this.stat, offset, length)) return undefined;
-    const extents = contentExtentsNow(this.#ctx, this.#core);
+    const extents = contentExtentsNow(this.#ctx, this.#core, offset, offset + length);
     return extents && readThroughExtentsNow(this.#ctx.device, extents, offset, length, into);
   }
 
