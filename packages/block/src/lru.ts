@@ -61,6 +61,13 @@ export class LruCache<K, V> {
     }
   }
 
+  delete(key: K): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    this.#held -= entry.cost;
+  }
+
   clear(): void {
     this.#entries.clear();
     this.#held = 0;

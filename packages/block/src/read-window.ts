@@ -6,6 +6,8 @@ const WINDOW = 256 << 10;
 const GAP = 64 << 10;
 /** Reads in a row, each a little after the one before, from which on more is read than was asked for. */
 const ROW = 3;
+/** Reads of this many bytes or more are no small ones: a call of their own takes less than copying them twice. */
+const LARGE = 16 << 10;
 
 /**
  * Small reads of a device that answers at once: where one follows the other, as those of small files do whose contents lie
@@ -27,7 +29,8 @@ export class ReadWindow {
 
   /** As `BlockDevice.readNow`. */
   readNow(offset: number, length: number, into: Uint8Array): Uint8Array | undefined {
-    if (!Number.isInteger(offset) || into.length !== length) return this.#device.readNow?.(offset, length, into);
+    if (!Number.isInteger(offset) || into.length !== length || length >= LARGE)
+      return this.#device.readNow?.(offset, length, into);
     const isNext = offset >= this.#next && offset - this.#next <= GAP;
     this.#next = offset + length;
     this.#row = isNext ? this.#row + 1 : 1;
@@ -49,7 +52,7 @@ export class ReadWindow {
   /** Reads on from `offset`, if that is worth it. What lies past the bytes asked for must not fail them. */
   #fill(offset: number, length: number): Uint8Array | undefined {
     const size = Math.min(WINDOW, this.#device.size - offset);
-    if (this.#row < ROW || length > WINDOW / 2 || size < length) return undefined;
+    if (this.#row < ROW || size < length) return undefined;
     this.#memory ??= new Uint8Array(WINDOW);
     this.#start = offset;
     this.#end = offset;

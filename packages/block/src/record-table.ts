@@ -1,17 +1,28 @@
 import type { BlockDevice } from "./device.js";
+import { LruCache } from "./lru.js";
+import { ReadAhead } from "./read-ahead.js";
 import { viewOf } from "./struct.js";
 
 /** A stretch of a table, as it lies in memory. */
-export interface RecordBlock {
+export class RecordBlock {
   /** Where it begins: bytes from the start of the device. */
   readonly at: number;
   /** Where it ends. */
   readonly end: number;
   readonly view: DataView;
   /** The checksums of its records, once somebody has computed them: `crc32cOfRecords` takes them together. */
-  sums: Int32Array | undefined;
+  sums: Int32Array | undefined = undefined;
   /** Whether all of its records were found to be what they should be, so that nobody need look again. */
-  isSound: boolean;
+  isSound = false;
+  /** Records that nobody has asked for yet, of a stretch that the table has read itself. */
+  left = 0;
+
+  /** @param at Where `data` lies: bytes from the start of the device. */
+  constructor(data: Uint8Array, at: number) {
+    this.at = at;
+    this.end = at + data.length;
+    this.view = viewOf(data);
+  }
 }
 
 /**
@@ -20,59 +31,134 @@ export interface RecordBlock {
  */
 const STRETCH = 16 << 10;
 
+/** Bytes of stretches that a volume keeps unless it is told otherwise: the inodes of 60,000 files, which a large directory of ext4 names in any order. */
+const KEPT_BYTES = 16 << 20;
+
+/** What the tables of one volume have read, of a device that answers at once. */
+export class RecordCache {
+  readonly #ahead: ReadAhead;
+  /** Stretches by where they begin. */
+  readonly #kept: LruCache<number, RecordBlock>;
+
+  /** @param budget Bytes of stretches that are kept. */
+  constructor(device: BlockDevice, budget = KEPT_BYTES) {
+    this.#ahead = new ReadAhead(device);
+    this.#kept = new LruCache(budget);
+  }
+
+  /** A stretch that was read and is kept. */
+  get(at: number): RecordBlock | undefined {
+    return this.#kept.get(at);
+  }
+
+  /** A walk asks for each record once: what all were asked for goes, and memory that goes young is used again by the next. */
+  drop(block: RecordBlock): void {
+    this.#kept.delete(block.at);
+  }
+
+  /** Reads a stretch and keeps it; undefined where the device does not answer at once, or fails. */
+  load(at: number, length: number): RecordBlock | undefined {
+    const data = this.#ahead.copy(at, length);
+    if (data === undefined) return undefined;
+    const block = new RecordBlock(data, at);
+    this.#kept.set(at, block, length);
+    return block;
+  }
+}
+
+export interface RecordTableOptions {
+  /** Bytes of a record. */
+  readonly size: number;
+  /** Bytes of a block, a power of two; no record lies in two blocks. */
+  readonly unit: number;
+  /** Where the table begins: bytes from the start of the device. Default 0. */
+  readonly start?: number;
+  /** Where it ends. Default the end of the device. */
+  readonly end?: number;
+  /** Whether anybody will ask for the record at byte `base` of `view`: no directory names a free one. */
+  readonly isUsed: (view: DataView, base: number) => boolean;
+}
+
 /**
- * A table of records, such as inodes. What is known of a stretch of it is kept for as long as the device holds it in
- * memory: a directory names its inodes in any order, and a view and a sum for each takes longer than to decode it.
+ * A table of records, such as inodes. What is known of a stretch of it is kept: a directory names its inodes in any order,
+ * and a view and a sum for each takes longer than to decode it.
+ *
+ * Of a device that answers at once the table reads its stretches itself, past the pages that the device keeps.
  */
 export class RecordTable {
   readonly #device: BlockDevice;
-  /** By the array that the device has them in, which is its to give up. */
+  readonly #cache: RecordCache;
+  /** Stretches in the device's own memory, by the array that it has them in, which is its to give up. */
   readonly #known = new WeakMap<Uint8Array, RecordBlock>();
   /** Those that do not fill their memory, of which there is a new array each time: by the memory, and where in it. */
   readonly #parts = new WeakMap<ArrayBufferLike, Map<number, RecordBlock>>();
+  readonly #size: number;
   readonly #unit: number;
   readonly #stretch: number;
   readonly #start: number;
   readonly #end: number;
+  readonly #isUsed: RecordTableOptions["isUsed"];
   #last: RecordBlock | undefined;
 
-  /**
-   * @param unit Bytes of a block, a power of two; no record lies in two blocks.
-   * @param start Where the table begins: bytes from the start of the device.
-   * @param end Where it ends.
-   */
-  constructor(device: BlockDevice, unit: number, start = 0, end = device.size) {
+  /** @param cache What all tables of the volume have read of `device`. */
+  constructor(device: BlockDevice, cache: RecordCache, options: RecordTableOptions) {
+    const { size, unit, start = 0, end = device.size, isUsed } = options;
     this.#device = device;
+    this.#cache = cache;
+    this.#size = size;
     this.#unit = unit;
     this.#stretch = Math.max(STRETCH, unit);
     this.#start = start;
     const known = Math.min(end, device.size) - start;
     this.#end = start + known - (known % unit);
+    this.#isUsed = isUsed;
   }
 
-  /** A stretch of the table that holds the record at byte `at`; undefined if it is not in memory now. */
+  /** A stretch of the table that holds the record at byte `at`; undefined if it is not in memory and cannot be had at once. */
   peek(at: number): RecordBlock | undefined {
     const last = this.#last;
-    if (last !== undefined && last.at <= at && at < last.end) return last;
-    // Not a remainder, which of what may pass 2^31 takes ten times as long.
-    const aligned = Math.floor(at / this.#stretch) * this.#stretch;
-    let from = Math.max(this.#start, aligned);
-    const end = Math.min(this.#end, aligned + this.#stretch);
-    let data = at < end ? this.#device.peek?.(from, end - from) : undefined;
-    if (data === undefined) {
-      // Pages of another size, or those of a disk on which the volume begins between two of them.
-      from = at - ((at - this.#start) % this.#unit);
-      data = this.#device.peek?.(from, this.#unit);
-    }
-    if (data === undefined) return undefined;
-    this.#last = this.#known.get(data) ?? this.#find(data, from);
-    return this.#last;
+    const block = last !== undefined && last.at <= at && at < last.end ? last : this.#find(at);
+    this.#last = block;
+    if (block === undefined || block.left === 0) return block;
+    block.left -= 1;
+    if (block.left === 0) this.#cache.drop(block);
+    return block;
   }
 
-  #find(data: Uint8Array, at: number): RecordBlock {
-    if (data.length < data.buffer.byteLength) return this.#part(data, at);
-    const block = blockOf(data, at);
-    this.#known.set(data, block);
+  #find(at: number): RecordBlock | undefined {
+    // Not a remainder, which of what may pass 2^31 takes ten times as long.
+    const aligned = Math.floor(at / this.#stretch) * this.#stretch;
+    const from = Math.max(this.#start, aligned);
+    const kept = this.#cache.get(from);
+    if (kept !== undefined && at < kept.end) return kept;
+    const length = Math.min(this.#end, aligned + this.#stretch) - from;
+    if (at >= from + length) return undefined;
+    // Blocks, where the pages of the device are of another size, or the volume begins between two of them.
+    return (
+      this.#ofDevice(from, length) ??
+      this.#ofDevice(at - ((at - this.#start) % this.#unit), this.#unit) ??
+      this.#load(from, length)
+    );
+  }
+
+  #load(from: number, length: number): RecordBlock | undefined {
+    const block = this.#cache.load(from, length);
+    if (block === undefined) return undefined;
+    for (let base = 0; base + this.#size <= length; base += this.#size) {
+      if (this.#isUsed(block.view, base)) block.left += 1;
+    }
+    return block;
+  }
+
+  #ofDevice(from: number, length: number): RecordBlock | undefined {
+    const data = this.#device.peek?.(from, length);
+    if (data === undefined) return undefined;
+    if (data.length < data.buffer.byteLength) return this.#part(data, from);
+    let block = this.#known.get(data);
+    if (block === undefined) {
+      block = new RecordBlock(data, from);
+      this.#known.set(data, block);
+    }
     return block;
   }
 
@@ -84,13 +170,9 @@ export class RecordTable {
     }
     let block = blocks.get(data.byteOffset);
     if (block === undefined || block.view.byteLength !== data.length) {
-      block = blockOf(data, at);
+      block = new RecordBlock(data, at);
       blocks.set(data.byteOffset, block);
     }
     return block;
   }
-}
-
-function blockOf(data: Uint8Array, at: number): RecordBlock {
-  return { at, end: at + data.length, view: viewOf(data), sums: undefined, isSound: false };
 }

@@ -53,7 +53,7 @@ export interface BtrfsFileSystem extends FileSystem {
 }
 
 /** Bytes of nodes and of decoded extents that are kept, half each. */
-const CACHE_BUDGET = 16 << 20;
+const CACHE_BUDGET = 32 << 20;
 
 class BtrfsView implements BtrfsFileSystem {
   readonly kind = "btrfs";

@@ -1,7 +1,14 @@
 import { equalBytes, formatUuid } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
-import { compareKeyAt, compareKeysAt, formatKey, type Key, readKey } from "./key.js";
-import { btrfs_header, btrfs_item, btrfs_key_ptr, FIRST_FREE_OBJECTID, FS_TREE_OBJECTID } from "./layout.js";
+import { compareKeyAt, compareKeysAt, formatKey, KEY_TYPE, type Key, readKey } from "./key.js";
+import {
+  btrfs_header,
+  btrfs_item,
+  btrfs_key_ptr,
+  FIRST_FREE_OBJECTID,
+  FS_TREE_OBJECTID,
+  INODE_ITEM_KEY,
+} from "./layout.js";
 import { corrupt, decodeAt } from "./place.js";
 
 const HEADER = btrfs_header.$size;
@@ -33,6 +40,8 @@ export interface Node {
   readonly view: DataView;
   /** Bytes from the start of the device that the volume was opened on, if it was read from there. */
   readonly origin: number | undefined;
+  /** Inodes in it that nobody has looked up yet, where that is counted. */
+  unasked: number;
 }
 
 /** Where the key of item or child `slot` lies in the node. */
@@ -45,6 +54,16 @@ export function nodeKey(node: Node, slot: number): Key {
 /** Negative, zero or positive, as the key of `slot` comes before, at or after `key`. */
 export function compareNodeKey(node: Node, slot: number, key: Key): number {
   return compareKeyAt(node.view, keyAt(node, slot), key);
+}
+
+/** How many items of a leaf are inodes. */
+export function countInodes({ view, count, level }: Node): number {
+  if (level > 0) return 0;
+  let found = 0;
+  for (let slot = 0, at = HEADER; slot < count; slot += 1, at += ITEM) {
+    if (view.getUint8(at + KEY_TYPE) === INODE_ITEM_KEY) found += 1;
+  }
+  return found;
 }
 
 /** The first slot whose key is not below `key`; `count` if there is none. */
@@ -208,7 +227,7 @@ export function decodeNode(
   // Only a root may be empty, and only if it is a leaf.
   if (count === 0 && (level > 0 || expected.firstKey !== undefined)) throw header("nritems", "it has no items");
 
-  const node: Node = { logical: bytenr, level, generation, owner, count, bytes: data, view, origin };
+  const node: Node = { logical: bytenr, level, generation, owner, count, bytes: data, view, origin, unasked: 0 };
   const structure = level === 0 ? btrfs_item.$name : btrfs_key_ptr.$name;
   checkKeys(node, expected, (at, reason) => wrong("key", at, reason, structure));
   if (level === 0) checkItems(node, (field, at, reason) => wrong(field, at, reason, structure));

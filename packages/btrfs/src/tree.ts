@@ -1,13 +1,22 @@
-import { type FindingKind, finding, ImageError, isImageError, LruCache, type Report } from "@guestprobe/block";
+import {
+  type FindingKind,
+  finding,
+  ImageError,
+  isImageError,
+  LruCache,
+  type Report,
+  throwIfAborted,
+} from "@guestprobe/block";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import { type Checksum, checksumMatches } from "./checksum.js";
 import type { Piece } from "./chunk.js";
 import { BTRFS_BAD_BLOCK, BTRFS_BAD_COPY } from "./findings.js";
 import { formatKey, type Key } from "./key.js";
-import { btrfs_header, CSUM_SIZE } from "./layout.js";
+import { btrfs_header, CSUM_SIZE, INODE_ITEM_KEY } from "./layout.js";
 import {
   childPointer,
   compareNodeKey,
+  countInodes,
   decodeNode,
   floorSlot,
   type Item,
@@ -52,12 +61,17 @@ interface Place {
   readonly slot: number;
 }
 
+/** Leaves that are kept when their inodes have all been looked up: where content lies is asked some hundred files later. */
+const KEPT_SPENT = 16;
+
 /** Reads and searches trees. Nodes are checked once, when they come from the device, and kept. */
 export class TreeReader {
   readonly #options: TreeReaderOptions;
   readonly #cache: LruCache<number, Node>;
   /** Where something was last found: a walk looks up neighbours, one after the other. */
   #last: { readonly root: number; readonly leaf: Node; slot: number } | undefined;
+  /** Leaves whose inodes have all been looked up, by their logical addresses; the oldest first. */
+  readonly #spent: number[] = [];
   /** Logical addresses whose damage was told. */
   readonly #told = new Set<number>();
 
@@ -71,9 +85,22 @@ export class TreeReader {
     return this.#findInLast(root, key) ?? this.#exactly(root, key, await this.#descend(root, key, signal));
   }
 
-  /** The same, if all that it takes is in memory now; undefined otherwise. */
+  /** The same, if all that it takes is in memory or can be had at once; undefined otherwise. */
   findNow(root: TreeRoot, key: Key): Item | undefined {
-    return this.#findInLast(root, key) ?? this.#exactly(root, key, this.#descendNow(root, key));
+    const item = this.#findInLast(root, key) ?? this.#exactly(root, key, this.#descendNow(root, key));
+    if (item !== undefined && key.type === INODE_ITEM_KEY) this.#countAsked(item.leaf);
+    return item;
+  }
+
+  /**
+   * A walk looks up each inode once, and goes on: memory of a leaf that is given up young is used again by what is read next,
+   * and new memory takes the system several times as long as reading.
+   */
+  #countAsked(leaf: Node): void {
+    leaf.unasked -= 1;
+    if (leaf.unasked !== 0) return;
+    this.#spent.push(leaf.logical);
+    if (this.#spent.length > KEPT_SPENT) this.#cache.delete(this.#spent.shift()!);
   }
 
   /** In the leaf in which the last item was found. */
@@ -100,7 +127,7 @@ export class TreeReader {
     return slot >= 0 ? leafItem(leaf, slot) : undefined;
   }
 
-  /** The same, if all that it takes is in memory now; undefined otherwise. */
+  /** The same, if all that it takes is in memory or can be had at once; undefined otherwise. */
   floorNow(root: TreeRoot, key: Key): Item | undefined {
     const place = this.#descendNow(root, key);
     return place !== undefined && place.slot >= 0 ? leafItem(place.leaf, place.slot) : undefined;
@@ -116,7 +143,7 @@ export class TreeReader {
     return { leaf: node, slot: floorSlot(node, key) };
   }
 
-  /** As `#descend`, through nodes that are in memory; undefined where one is not. */
+  /** As `#descend`, through nodes that are in memory or can be had at once; undefined where one is not. */
   #descendNow(root: TreeRoot, key: Key): Place | undefined {
     let expected = rootExpectation(root);
     for (;;) {
@@ -159,24 +186,26 @@ export class TreeReader {
   }
 
   async #node(expected: NodeExpectation, signal: AbortSignal | undefined): Promise<Node> {
-    const known = this.#cache.get(expected.logical);
-    if (known !== undefined && isAsExpected(known, expected)) return known;
+    throwIfAborted(signal);
+    const known = this.#nodeNow(expected);
+    if (known !== undefined) return known;
     const node = await this.#load(expected, signal);
     this.#cache.set(expected.logical, node, node.bytes.length);
     return node;
   }
 
-  /** A node whose first copy is in memory, and sound; what is wrong with one is told by who reads it. */
+  /** A node whose first copy can be had at once, and is sound; what is wrong with one is told by who reads it. */
   #nodeNow(expected: NodeExpectation): Node | undefined {
     const known = this.#cache.get(expected.logical);
     if (known !== undefined && isAsExpected(known, expected)) return known;
     const { volume, nodesize, sectorsize, fsids } = this.#options;
     try {
-      const found = volume.peek(expected.logical, nodesize);
+      const found = volume.nodeNow(expected.logical, nodesize);
       if (found === undefined) return undefined;
       const origin = found.from.device === 0 ? found.from.physical : undefined;
       if (this.#checkSum(found.data, expected.logical, origin) !== undefined) return undefined;
       const node = decodeNode(found.data, expected, fsids, sectorsize, origin);
+      node.unasked = countInodes(node);
       this.#cache.set(expected.logical, node, nodesize);
       return node;
     } catch (error) {

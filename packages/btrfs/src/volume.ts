@@ -1,4 +1,12 @@
-import { allocate, type BlockDevice, equalBytes, ImageError, isImageError, rebuildStripe } from "@guestprobe/block";
+import {
+  allocate,
+  type BlockDevice,
+  equalBytes,
+  ImageError,
+  isImageError,
+  ReadAhead,
+  rebuildStripe,
+} from "@guestprobe/block";
 import { placeAt } from "@guestprobe/vfs";
 import { type Chunk, mapPiece, type Piece, type Stripe, type Target } from "./chunk.js";
 import { ChunkMap } from "./chunk-map.js";
@@ -33,6 +41,8 @@ const MAX_GUESSED = 32;
 /** Reads logical addresses of a volume, from whichever copy is there. */
 export class Volume {
   readonly chunkMap = new ChunkMap();
+  /** For the nodes of trees, once one of them was looked for on the device. */
+  readonly #ahead = new WeakMap<Member, ReadAhead>();
   /** By devid; more than one where a seed has a device of the same number. */
   readonly #members = new Map<number, Member[]>();
   /** Members are all added before the first read, so that what a stripe resolves to never changes. */
@@ -197,14 +207,28 @@ export class Volume {
     return this.#memberOf(copy.stripe)!.device.readNow?.(copy.physical, length, into);
   }
 
-  /** A range that lies in one piece, if its first copy is in memory now. @throws ImageError `corrupt` outside of all chunks. */
-  peek(logical: number, length: number): { readonly data: Uint8Array; readonly from: Location } | undefined {
+  /**
+   * A node that lies in one piece, if its first copy is in memory now or its device answers without waiting: then in memory
+   * of its own, past what the device keeps.
+   *
+   * @throws ImageError `corrupt` outside of all chunks.
+   */
+  nodeNow(logical: number, length: number): { readonly data: Uint8Array; readonly from: Location } | undefined {
     const piece = mapPiece(this.chunkMap.find(logical), logical, length);
     const copy = this.#present(piece)[0];
     if (copy === undefined || piece.length < length) return undefined;
-    const { device, index } = this.#memberOf(copy.stripe)!;
-    const data = device.peek?.(copy.physical, length);
-    return data && { data, from: { device: index, physical: copy.physical, length } };
+    const member = this.#memberOf(copy.stripe)!;
+    const data = member.device.peek?.(copy.physical, length) ?? this.#aheadOf(member).copy(copy.physical, length);
+    return data && { data, from: { device: member.index, physical: copy.physical, length } };
+  }
+
+  #aheadOf(member: Member): ReadAhead {
+    let ahead = this.#ahead.get(member);
+    if (ahead === undefined) {
+      ahead = new ReadAhead(member.device);
+      this.#ahead.set(member, ahead);
+    }
+    return ahead;
   }
 
   async #readAny(

@@ -66,6 +66,7 @@ describe("keys", () => {
       bytes,
       view: new DataView(bytes.buffer),
       origin: undefined,
+      unasked: 0,
     };
     for (let near = 0; near < keys.length; near += 1) {
       for (const [slot, key] of keys.entries()) {

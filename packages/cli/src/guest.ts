@@ -176,18 +176,26 @@ async function openDisk(
   return { name, image, container, device, partitions, stats };
 }
 
+/** What each reader may keep where memory is short for all of them, bytes; undefined where it may be as much as it likes. */
+function cacheBudgetOf(memory: number, volumes: number): number | undefined {
+  const share = Math.floor(memory / 16 / Math.max(1, volumes));
+  return share < 16 << 20 ? Math.max(1 << 20, share) : undefined;
+}
+
 function makeGuest(
   disks: readonly Disk[],
   { assembled, mapped }: MappedDisks,
   files: readonly FileDevice[],
   realtime: BlockDevice | undefined,
   options: Options,
-  { out, watch }: Surroundings,
+  { out, limits, watch }: Surroundings,
 ): Guest {
   const volumes = [...disks, ...mapped].flatMap(volumesOf);
   const inArrays = new Set(assembled.volumes.flatMap(({ kind, members }) => (kind === "md" ? members : [])));
   const opened = new Map<Volume, Promise<FileSystem | undefined>>();
   const failures = new Map<Volume, ImageError>();
+
+  const cacheBudget = cacheBudgetOf(limits.memory, volumes.length);
 
   // What is part of an array would be seen twice.
   const others = (volume: Volume): readonly Volume[] =>
@@ -199,6 +207,7 @@ function makeGuest(
         report,
         signal: watch.signal,
         members: others(volume).map(({ block }) => block),
+        ...(cacheBudget === undefined ? {} : { cacheBudget }),
         ...(options.subvol === undefined ? {} : { subvol: options.subvol as string }),
         ...(realtime === undefined ? {} : { realtime }),
         ...(options.journal === undefined ? {} : { journal: options.journal as "ignore" | "replay" }),

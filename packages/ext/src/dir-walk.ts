@@ -83,7 +83,7 @@ async function* readDirBlocks(
   const { blockSize } = volume.sb;
   let data: Uint8Array;
   try {
-    data = await volume.device.read(physical * blockSize, count * blockSize, signal);
+    data = await volume.readOnce(physical * blockSize, count * blockSize, signal);
   } catch (error) {
     if (!isImageError(error) || error.code === "aborted") throw error;
     if (count === 1) {

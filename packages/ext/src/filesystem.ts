@@ -39,14 +39,14 @@ import { Volume } from "./volume.js";
 
 /** Opens ext2, ext3 and ext4: what `ext.open` does. */
 export async function openExt(device: BlockDevice, options: OpenOptions = {}): Promise<FileSystem> {
-  const { checksums = "report", journal = "ignore", report, signal } = options;
+  const { checksums = "report", journal = "ignore", report, signal, cacheBudget } = options;
   throwIfAborted(signal);
   const sink: ChecksumSink = { checksums, report };
   const sb = await readSuperblock(device, sink, signal);
   reportState(sb, device, options);
-  const volume = new Volume(device, sb, sink);
+  const volume = new Volume(device, sb, sink, cacheBudget);
   const needsRecovery = (sb.incompat & INCOMPAT.needs_recovery) !== 0;
-  return fileSystemOf(journal === "replay" && needsRecovery ? await recovered(volume, signal) : volume);
+  return fileSystemOf(journal === "replay" && needsRecovery ? await recovered(volume, cacheBudget, signal) : volume);
 }
 
 function fileSystemOf(volume: Volume): FileSystem {
@@ -121,14 +121,18 @@ function soundCopy(data: Uint8Array, offset: number, sink: ChecksumSink): Superb
 }
 
 /** The volume as Linux would show it after recovery. */
-async function recovered(volume: Volume, signal: AbortSignal | undefined): Promise<Volume> {
+async function recovered(
+  volume: Volume,
+  cacheBudget: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Volume> {
   const { device, sb } = volume;
   const copies = await replayJournal(volume, signal);
   const overlay = copies.size === 0 ? device : overlayDevice(device, sb.blockSize, copies);
   const data = await overlay.read(sb.offset, layout.$size, signal);
   const newer = decodeSuperblock(data, sb.offset, volume);
   // Recovery ends with clearing the flag.
-  return new Volume(overlay, { ...newer, incompat: newer.incompat & ~INCOMPAT.needs_recovery }, volume);
+  return new Volume(overlay, { ...newer, incompat: newer.incompat & ~INCOMPAT.needs_recovery }, volume, cacheBudget);
 }
 
 /** What the superblock says about the volume's condition. */

@@ -190,6 +190,9 @@ export function inodeFlagNames(flags: number): string[] {
   return FLAG_NAMES.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name);
 }
 
+/** Whether an inode is in use: what no name leads to has no links. */
+export const isInodeUsed = (view: DataView, base: number): boolean => inode.i_links_count(view, base) !== 0;
+
 /**
  * Checks and decodes an inode; undefined for one that was never used or is free, about which nothing may be said.
  *

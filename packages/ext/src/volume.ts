@@ -4,15 +4,18 @@ import {
   ImageError,
   isImageError,
   LruCache,
+  ReadAhead,
+  RecordCache,
   RecordTable,
   type Report,
+  throwIfAborted,
 } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
 import type { ChecksumSink } from "./checksum.js";
 import { BACKUP_DESCRIPTOR } from "./findings.js";
 import { decodeGroupDesc, descriptorBlock, descriptorCopies, type GroupDesc } from "./group-desc.js";
-import { type DecodedInode, decodeInode, sumInodes } from "./inode.js";
+import { type DecodedInode, decodeInode, isInodeUsed, sumInodes } from "./inode.js";
 import { ext4_super_block } from "./layout.js";
 import { placeOf } from "./place.js";
 import type { Superblock } from "./superblock.js";
@@ -33,12 +36,17 @@ export class Volume implements ChecksumSink {
   readonly checksums: ChecksumPolicy;
   readonly report: Report | undefined;
   readonly #groups = new LruCache<number, Group>(KEPT_GROUPS);
+  readonly #inodes: RecordCache;
+  readonly #once: ReadAhead;
   /** Whether inodes have checksums that are looked at. */
   readonly #isSummed: boolean;
 
-  constructor(device: BlockDevice, sb: Superblock, sink: ChecksumSink) {
+  /** @param cacheBudget Bytes of inodes that are kept. */
+  constructor(device: BlockDevice, sb: Superblock, sink: ChecksumSink, cacheBudget?: number) {
     this.device = device;
     this.sb = sb;
+    this.#inodes = new RecordCache(device, cacheBudget);
+    this.#once = new ReadAhead(device);
     this.#isSummed = sb.csumSeed !== undefined && sink.checksums !== "ignore";
     this.checksums = sink.checksums;
     this.report = sink.report;
@@ -47,6 +55,18 @@ export class Volume implements ChecksumSink {
   /** Bytes of the device; from memory, without a turn of the event loop, where they are there. */
   peek(offset: number, length: number): Uint8Array | undefined {
     return this.device.peek?.(offset, length);
+  }
+
+  /**
+   * Bytes that nobody comes back for soon, as a walk's directories: where the device answers at once, past the pages that it
+   * keeps.
+   *
+   * @throws ImageError as `readBlock`.
+   */
+  readOnce(offset: number, length: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    throwIfAborted(signal);
+    const data = this.peek(offset, length) ?? this.#once.copy(offset, length);
+    return data === undefined ? this.device.read(offset, length, signal) : Promise.resolve(data);
   }
 
   /** @throws ImageError `past-end` in an image cut short, `io`, `aborted`. */
@@ -130,7 +150,13 @@ export class Volume implements ChecksumSink {
     const group = this.#groups.get((ino - 1 - index) / inodesPerGroup);
     if (group === undefined) return undefined;
     const start = group.desc.inodeTable * blockSize;
-    group.table ??= new RecordTable(this.device, blockSize, start, start + inodesPerGroup * inodeSize);
+    group.table ??= new RecordTable(this.device, this.#inodes, {
+      size: inodeSize,
+      unit: blockSize,
+      start,
+      end: start + inodesPerGroup * inodeSize,
+      isUsed: isInodeUsed,
+    });
     const offset = start + index * inodeSize;
     const block = group.table.peek(offset);
     if (block === undefined) return undefined;

@@ -1,4 +1,4 @@
-import { crc32c, FindingLog, type RecordBlock, toHex } from "@guestprobe/block";
+import { crc32c, FindingLog, RecordBlock, toHex } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import { describe, expect, test } from "vitest";
 import { decodeAcl } from "../src/acl.js";
@@ -195,7 +195,7 @@ describe("inode", () => {
       for (const isBad of [false, true]) {
         // One bit of the last byte of each, which is no field.
         for (let at = size - 1; isBad && at < 4096; at += size) block[at]! ^= 0x10;
-        const known: RecordBlock = { at: 0, end: 4096, view, sums: undefined, isSound: false };
+        const known = new RecordBlock(block, 0);
         sumInodes(sb, 33, known);
         expect(known.isSound).toBe(!isBad && extras !== mixed);
         for (let n = 0; n < 4096 / size; n += 1) {

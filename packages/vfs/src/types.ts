@@ -179,7 +179,7 @@ export interface OpenOptions {
   readonly realtime?: BlockDevice;
   /** Other devices that may be members of the same volume. */
   readonly members?: readonly BlockDevice[];
-  /** Bytes of decoded data that the reader may keep. */
+  /** Bytes of metadata and of decoded data that the reader may keep. */
   readonly cacheBudget?: number;
   readonly report?: Report;
   readonly signal?: AbortSignal;

@@ -3,6 +3,7 @@ import {
   crc32cOfView,
   finding,
   ImageError,
+  type ReadAhead,
   type RecordTable,
   type Report,
   throwIfAborted,
@@ -43,6 +44,8 @@ export interface XfsContext {
   readonly report: Report;
   /** Blocks with inodes in them. */
   readonly inodes: RecordTable;
+  /** For bytes that nobody comes back for soon. */
+  readonly once: ReadAhead;
   /** Blocks whose self-description was checked. */
   readonly described: CheckMemo;
   /** Leaf and node blocks of directories whose entries are in order. */
@@ -67,6 +70,17 @@ export async function readBytes(
 ): Promise<Uint8Array> {
   throwIfAborted(signal);
   return ctx.device.peek?.(at, length) ?? ctx.device.read(at, length, signal);
+}
+
+/** As `readBytes`, of what a walk passes by: where the device answers at once, past the pages that it keeps. */
+export async function readOnce(
+  ctx: XfsContext,
+  at: number,
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  throwIfAborted(signal);
+  return ctx.device.peek?.(at, length) ?? ctx.once.copy(at, length) ?? ctx.device.read(at, length, signal);
 }
 
 /** Where a version 5 structure says what it is: bytes of it. */

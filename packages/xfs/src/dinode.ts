@@ -163,6 +163,9 @@ const sizeLow = (view: DataView, base: number): number => view.getUint32(base + 
 const flags2Of = (view: DataView, base: number): number =>
   view.getUint32(base + xfs_dinode.$fields.di_flags2.offset + 4);
 
+/** Whether an inode is in use. */
+export const isInodeUsed = (view: DataView, base: number): boolean => xfs_dinode.di_mode(view, base) !== 0;
+
 /**
  * Decodes and checks an inode.
  *

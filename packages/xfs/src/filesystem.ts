@@ -4,6 +4,8 @@ import {
   formatUuid,
   ImageError,
   isImageError,
+  ReadAhead,
+  RecordCache,
   RecordTable,
   readUpTo,
   throwIfAborted,
@@ -12,6 +14,7 @@ import { viewOf } from "@guestprobe/block/struct";
 import type { FileSystem, Inode, OpenOptions } from "@guestprobe/vfs";
 import { findBackup, SUPERBLOCK_READ } from "./backup.js";
 import { CheckMemo, hasGoodCrc, type XfsContext } from "./context.js";
+import { isInodeUsed } from "./dinode.js";
 import { xfsFeatureNames } from "./features.js";
 import { XFS_BACKUP_SUPERBLOCK, XFS_BAD_CHECKSUM, XFS_NEEDS_REPAIR, XFS_TRUNCATED } from "./findings.js";
 import { rootInode } from "./geometry.js";
@@ -23,7 +26,7 @@ import { decodeSuperblock, type Superblock } from "./superblock.js";
 
 /** Opens XFS: what `xfs.open` does. */
 export async function openXfs(device: BlockDevice, options: OpenOptions = {}): Promise<FileSystem> {
-  const { checksums = "report", signal, report = () => {} } = options;
+  const { checksums = "report", signal, report = () => {}, cacheBudget } = options;
   throwIfAborted(signal);
   const ctxOf = (sb: Superblock): XfsContext => ({
     device,
@@ -31,7 +34,12 @@ export async function openXfs(device: BlockDevice, options: OpenOptions = {}): P
     sb,
     checksums,
     report,
-    inodes: new RecordTable(device, sb.blockSize),
+    inodes: new RecordTable(device, new RecordCache(device, cacheBudget), {
+      size: sb.inodeSize,
+      unit: sb.blockSize,
+      isUsed: isInodeUsed,
+    }),
+    once: new ReadAhead(device),
     described: new CheckMemo(),
     ordered: new CheckMemo(),
     extentLeaf: { last: undefined },

@@ -138,6 +138,7 @@ export interface ForkBlock {
 /**
  * `count` blocks from block `first` of a fork; undefined where there is a hole.
  *
+ * @param read How the device is read.
  * @throws ImageError `corrupt` for an extent outside the volume; what `forkRecords` throws.
  */
 export async function readForkBlock(
@@ -146,6 +147,7 @@ export async function readForkBlock(
   first: number,
   count: number,
   signal: AbortSignal | undefined,
+  read = readBytes,
 ): Promise<ForkBlock | undefined> {
   const { blockSize } = ctx.sb;
   const pieces: { from: number; at: number; length: number }[] = [];
@@ -164,11 +166,11 @@ export async function readForkBlock(
   const piece = pieces[0];
   if (piece === undefined || next < first + count) return undefined;
   if (pieces.length === 1) {
-    const data = await readBytes(ctx, piece.at, piece.length, signal);
+    const data = await read(ctx, piece.at, piece.length, signal);
     return { data, at: piece.at, byteAt: (offset) => piece.at + offset };
   }
   const data = new Uint8Array(count * blockSize);
-  for (const part of pieces) data.set(await readBytes(ctx, part.at, part.length, signal), part.from);
+  for (const part of pieces) data.set(await read(ctx, part.at, part.length, signal), part.from);
   const byteAt = (offset: number): number => {
     const part = pieces.findLast((candidate) => candidate.from <= offset) ?? piece;
     return part.at + offset - part.from;

@@ -1,5 +1,5 @@
 import { finding, ImageError, isImageError } from "@guestprobe/block";
-import { checkSelf, type SelfDescription, type XfsContext } from "../context.js";
+import { checkSelf, readBytes, readOnce, type SelfDescription, type XfsContext } from "../context.js";
 import type { Dinode } from "../dinode.js";
 import { XFS_DIRECTORY_ENTRY } from "../findings.js";
 import { type ForkBlock, forkRecords, readForkBlock } from "../fork.js";
@@ -29,6 +29,7 @@ export function isShortForm(dir: Dinode): boolean {
 /**
  * Data block number `index` of a directory, checked; undefined in a hole.
  *
+ * @param read How the device is read.
  * @throws ImageError `corrupt`, `bad-checksum`, `past-end`.
  */
 export async function readDataBlock(
@@ -36,9 +37,10 @@ export async function readDataBlock(
   dir: Dinode,
   index: number,
   signal: AbortSignal | undefined,
+  read = readBytes,
 ): Promise<DataBlock | undefined> {
   const blocks = ctx.sb.dirBlockSize / ctx.sb.blockSize;
-  const block = await readForkBlock(ctx, dir.data, index * blocks, blocks, signal);
+  const block = await readForkBlock(ctx, dir.data, index * blocks, blocks, signal, read);
   if (block === undefined) return undefined;
   checkDirectoryBlock(ctx, dir, block);
   return openDataBlock(block, layoutOf(ctx));
@@ -73,7 +75,7 @@ export async function* listDirectory(
     let decoded: DecodedEntries;
     let data: DataBlock | undefined;
     try {
-      data = await readDataBlock(ctx, dir, index, signal);
+      data = await readDataBlock(ctx, dir, index, signal, readOnce);
       if (data === undefined) continue;
       decoded = decodeDataBlock(data, layout);
     } catch (error) {
