@@ -12,7 +12,8 @@ import {
 } from "@guestprobe/block";
 import { btrfs } from "@guestprobe/btrfs";
 import { ext } from "@guestprobe/ext";
-import { type FileSystemFormat, type Inode, walkAll } from "@guestprobe/vfs";
+import { BOOT_PROBE_PATHS } from "@guestprobe/grub";
+import { type FileSystemFormat, type Inode, resolve, walkAll } from "@guestprobe/vfs";
 import { xfs } from "@guestprobe/xfs";
 import { describe, expect, test } from "vitest";
 import { fixtures } from "./lib/fixtures.js";
@@ -142,4 +143,17 @@ describe.each(FORMATS)("%s", (folder, format) => {
       expect(bytes).toBeLessThanOrEqual(2 * expected.bytes);
     },
   );
+
+  test.each(fixtures(folder))("$name, searched: by the calls and bytes of a device that waits", async (fixture) => {
+    const image = fixture.image();
+    const readBy = async (device: BlockDevice): Promise<ReadStats> => {
+      const counted = countReads(device);
+      const fs = await format.open(cachedDevice(counted));
+      for (const path of BOOT_PROBE_PATHS) await resolve(fs, path);
+      return counted.stats;
+    };
+    const expected = await readBy(waiting(image));
+    expect(expected.reads).toBeGreaterThan(1);
+    expect(await readBy(atOnce(image))).toEqual(expected);
+  });
 });

@@ -85,7 +85,7 @@ class BtrfsInode implements Inode {
     throwIfAborted(signal);
     const { ino } = this.stat;
     const [from, to] = [makeKey(ino, DIR_INDEX_KEY), makeKey(ino, DIR_INDEX_KEY, MAX_OFFSET)];
-    for await (const { leaf, first, end } of this.#context.trees.range(this.#subvolume.root, from, to, signal)) {
+    for await (const { leaf, first, end } of this.#context.trees.passedRange(this.#subvolume.root, from, to, signal)) {
       throwIfAborted(signal);
       const batch: NamedDirent[] = [];
       let failure: unknown;

@@ -160,16 +160,33 @@ export class TreeReader {
    *
    * @throws ImageError of the first node that cannot be read, after the items before it were given.
    */
-  async *range(root: TreeRoot, from: Key, to: Key, signal: AbortSignal | undefined): AsyncGenerator<LeafRange> {
+  range(root: TreeRoot, from: Key, to: Key, signal: AbortSignal | undefined): AsyncGenerator<LeafRange> {
+    return this.#range(root, from, to, (expected) => this.#node(expected, signal));
+  }
+
+  /** The same for a walk, which does not come back: where the device answers at once, past the pages that it keeps. */
+  passedRange(root: TreeRoot, from: Key, to: Key, signal: AbortSignal | undefined): AsyncGenerator<LeafRange> {
+    return this.#range(root, from, to, async (expected) => {
+      throwIfAborted(signal);
+      return this.#nodeNow(expected) ?? this.#node(expected, signal);
+    });
+  }
+
+  async *#range(
+    root: TreeRoot,
+    from: Key,
+    to: Key,
+    read: (expected: NodeExpectation) => Promise<Node>,
+  ): AsyncGenerator<LeafRange> {
     const path: { node: Node; slot: number; expected: NodeExpectation }[] = [];
     let expected = rootExpectation(root);
     for (;;) {
-      let node = await this.#node(expected, signal);
+      let node = await read(expected);
       while (node.level > 0) {
         const slot = Math.max(0, floorSlot(node, from));
         path.push({ node, slot, expected });
         expected = childExpectation(node, slot, expected);
-        node = await this.#node(expected, signal);
+        node = await read(expected);
       }
       const first = lowerBound(node, from);
       const end = floorSlot(node, to) + 1;
@@ -186,9 +203,8 @@ export class TreeReader {
   }
 
   async #node(expected: NodeExpectation, signal: AbortSignal | undefined): Promise<Node> {
-    throwIfAborted(signal);
-    const known = this.#nodeNow(expected);
-    if (known !== undefined) return known;
+    const known = this.#cache.get(expected.logical);
+    if (known !== undefined && isAsExpected(known, expected)) return known;
     const node = await this.#load(expected, signal);
     this.#cache.set(expected.logical, node, node.bytes.length);
     return node;

@@ -2,7 +2,7 @@ import { finding, type ImageError } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import type { Dirent } from "@guestprobe/vfs";
 import { type NameRules, nameRules } from "./dir-names.js";
-import { type DirContext, direntForm, linearBlocks, linearLookup } from "./dir-walk.js";
+import { type DirContext, direntForm, linearBlocks, linearLookup, type Read } from "./dir-walk.js";
 import type { DirBlock, RawDirent } from "./directory.js";
 import { COMPAT } from "./features.js";
 import { type FileMap, fileMap } from "./file-map.js";
@@ -39,7 +39,8 @@ export class DirReader {
   async *entries(signal: AbortSignal | undefined): AsyncGenerator<readonly Dirent[]> {
     const rules = await this.#nameRules(signal);
     let damage: ImageError | undefined;
-    for await (const { entries, error } of this.#blocks(signal)) {
+    const read: Read = (offset, length) => this.#volume.readOnce(offset, length, signal);
+    for await (const { entries, error } of this.#blocks(read, signal)) {
       damage ??= error;
       const batch: Dirent[] = [];
       for (const entry of entries) {
@@ -60,7 +61,8 @@ export class DirReader {
       const { entry, isCertain } = await indexLookup(this.#context(), query, signal);
       if (entry !== undefined || isCertain) return entry;
     }
-    return linearLookup(this.#blocks(signal), query);
+    const read: Read = (offset, length) => this.#volume.device.read(offset, length, signal);
+    return linearLookup(this.#blocks(read, signal), query);
   }
 
   #context(): DirContext {
@@ -68,8 +70,8 @@ export class DirReader {
     return { volume: this.#volume, inode: this.#inode, map: this.#map };
   }
 
-  #blocks(signal: AbortSignal | undefined): AsyncIterable<DirBlock> | Iterable<DirBlock> {
-    if (!this.#isInline) return linearBlocks(this.#context(), signal);
+  #blocks(read: Read, signal: AbortSignal | undefined): AsyncIterable<DirBlock> | Iterable<DirBlock> {
+    if (!this.#isInline) return linearBlocks(this.#context(), read, signal);
     return inlineDirBlocks(inlineParts(this.#inode), direntForm(this.#volume, this.#inode));
   }
 

@@ -38,11 +38,18 @@ export function direntForm(volume: Volume, inode: DecodedInode): DirentForm {
   };
 }
 
+/** How blocks are read: from byte `offset` of the device. */
+export type Read = (offset: number, length: number) => Promise<Uint8Array>;
+
 /**
  * The entries of each block, and what was wrong with it. The walk goes on after a damaged block, as the kernel's
  * does.
  */
-export async function* linearBlocks(dir: DirContext, signal: AbortSignal | undefined): AsyncGenerator<DirBlock> {
+export async function* linearBlocks(
+  dir: DirContext,
+  read: Read,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<DirBlock> {
   const { volume, inode, map } = dir;
   const { blockSize } = volume.sb;
   const end = Math.ceil(inode.size / blockSize);
@@ -64,7 +71,7 @@ export async function* linearBlocks(dir: DirContext, signal: AbortSignal | undef
         if (blocksRead > mostBlocks) {
           throw failure("corrupt", `directory ${inode.ino} has more blocks than the device`, inode.offset);
         }
-        yield* readDirBlocks(dir, form, run.first + done, run.physical + done, count, signal);
+        yield* readDirBlocks(dir, form, run.first + done, run.physical + done, count, read);
         done += count;
       }
     }
@@ -77,13 +84,13 @@ async function* readDirBlocks(
   first: number,
   physical: number,
   count: number,
-  signal: AbortSignal | undefined,
+  read: Read,
 ): AsyncGenerator<DirBlock> {
   const { volume } = dir;
   const { blockSize } = volume.sb;
   let data: Uint8Array;
   try {
-    data = await volume.readOnce(physical * blockSize, count * blockSize, signal);
+    data = await read(physical * blockSize, count * blockSize);
   } catch (error) {
     if (!isImageError(error) || error.code === "aborted") throw error;
     if (count === 1) {
@@ -91,7 +98,7 @@ async function* readDirBlocks(
       return;
     }
     // One bad block must not hide its neighbours.
-    for (let n = 0; n < count; n += 1) yield* readDirBlocks(dir, form, first + n, physical + n, 1, signal);
+    for (let n = 0; n < count; n += 1) yield* readDirBlocks(dir, form, first + n, physical + n, 1, read);
     return;
   }
   for (let n = 0; n < count; n += 1) {
