@@ -178,7 +178,7 @@ async function openDisk(
 
 /** What each reader may keep where memory is short for all of them, bytes; undefined where it may be as much as it likes. */
 function cacheBudgetOf(memory: number, volumes: number): number | undefined {
-  const share = Math.floor(memory / 16 / Math.max(1, volumes));
+  const share = Math.floor(memory / 8 / Math.max(1, volumes));
   return share < 16 << 20 ? Math.max(1 << 20, share) : undefined;
 }
 
