@@ -1,3 +1,4 @@
+import { throwIfAborted } from "./abort.js";
 import type { BlockDevice } from "./device.js";
 
 /** Least and most bytes of one read. */
@@ -32,6 +33,16 @@ export class ReadAhead {
     }
     const from = at - this.#start;
     return this.#memory!.slice(from, from + length);
+  }
+
+  /**
+   * As the device's own `read`, of what nobody comes back for soon: from its memory, or as `copy`, where either can be had.
+   *
+   * @throws ImageError what `BlockDevice.read` rejects with.
+   */
+  async read(at: number, length: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    throwIfAborted(signal);
+    return this.#device.peek?.(at, length) ?? this.copy(at, length) ?? this.#device.read(at, length, signal);
   }
 
   #fill(at: number, length: number): boolean {

@@ -39,7 +39,7 @@ export class DirReader {
   async *entries(signal: AbortSignal | undefined): AsyncGenerator<readonly Dirent[]> {
     const rules = await this.#nameRules(signal);
     let damage: ImageError | undefined;
-    const read: Read = (offset, length) => this.#volume.readOnce(offset, length, signal);
+    const read: Read = (offset, length) => this.#volume.once.read(offset, length, signal);
     for await (const { entries, error } of this.#blocks(read, signal)) {
       damage ??= error;
       const batch: Dirent[] = [];

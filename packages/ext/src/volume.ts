@@ -8,7 +8,6 @@ import {
   RecordCache,
   RecordTable,
   type Report,
-  throwIfAborted,
 } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import type { ChecksumPolicy } from "@guestprobe/vfs";
@@ -32,12 +31,13 @@ interface Group {
 /** What every walker of an open volume needs: its device, its superblock, and the way to blocks and inodes. */
 export class Volume implements ChecksumSink {
   readonly device: BlockDevice;
+  /** For what a walk passes by. */
+  readonly once: ReadAhead;
   readonly sb: Superblock;
   readonly checksums: ChecksumPolicy;
   readonly report: Report | undefined;
   readonly #groups = new LruCache<number, Group>(KEPT_GROUPS);
   readonly #inodes: RecordCache;
-  readonly #once: ReadAhead;
   /** Whether inodes have checksums that are looked at. */
   readonly #isSummed: boolean;
 
@@ -46,7 +46,7 @@ export class Volume implements ChecksumSink {
     this.device = device;
     this.sb = sb;
     this.#inodes = new RecordCache(device, cacheBudget);
-    this.#once = new ReadAhead(device);
+    this.once = new ReadAhead(device);
     this.#isSummed = sb.csumSeed !== undefined && sink.checksums !== "ignore";
     this.checksums = sink.checksums;
     this.report = sink.report;
@@ -55,18 +55,6 @@ export class Volume implements ChecksumSink {
   /** Bytes of the device; from memory, without a turn of the event loop, where they are there. */
   peek(offset: number, length: number): Uint8Array | undefined {
     return this.device.peek?.(offset, length);
-  }
-
-  /**
-   * Bytes that nobody comes back for soon, as a walk's directories: where the device answers at once, past the pages that it
-   * keeps.
-   *
-   * @throws ImageError as `readBlock`.
-   */
-  readOnce(offset: number, length: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
-    throwIfAborted(signal);
-    const data = this.peek(offset, length) ?? this.#once.copy(offset, length);
-    return data === undefined ? this.device.read(offset, length, signal) : Promise.resolve(data);
   }
 
   /** @throws ImageError `past-end` in an image cut short, `io`, `aborted`. */

@@ -44,7 +44,7 @@ export interface XfsContext {
   readonly report: Report;
   /** Blocks with inodes in them. */
   readonly inodes: RecordTable;
-  /** For bytes that nobody comes back for soon. */
+  /** For what a walk passes by. */
   readonly once: ReadAhead;
   /** Blocks whose self-description was checked. */
   readonly described: CheckMemo;
@@ -73,15 +73,7 @@ export async function readBytes(
 }
 
 /** As `readBytes`, of what a walk passes by: where the device answers at once, past the pages that it keeps. */
-export async function readOnce(
-  ctx: XfsContext,
-  at: number,
-  length: number,
-  signal: AbortSignal | undefined,
-): Promise<Uint8Array> {
-  throwIfAborted(signal);
-  return ctx.device.peek?.(at, length) ?? ctx.once.copy(at, length) ?? ctx.device.read(at, length, signal);
-}
+export const readOnce: typeof readBytes = (ctx, at, length, signal) => ctx.once.read(at, length, signal);
 
 /** Where a version 5 structure says what it is: bytes of it. */
 export interface SelfDescription {
