@@ -1,10 +1,16 @@
 import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { deflateSync } from "node:zlib";
 import { ImageError, isImageError } from "@guestprobe/block";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 // The built package: a worker thread loads its own file, which only a build has.
 import { meterDecoders } from "../dist/index.js";
 import { workerDecompressor } from "../dist/node/index.js";
+
+const scratch = mkdtempSync(join(tmpdir(), "guestprobe-workers-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
 
 const plain = new Uint8Array(200_000).map((_, n) => (n * n) >> 3);
 const block = new Uint8Array(deflateSync(plain));
@@ -126,7 +132,12 @@ test("small input is decoded on the calling thread, and a closed pool starts ane
   await pool.close();
 });
 
-test("a program that stands on the command line has threads too", () => {
+/** Some options only a whole process can have, and a thread must not be told them; nor that its file is text. */
+test.each([
+  ["a process without options", []],
+  ["a process with options of V8", ["--max-old-space-size=300", "--expose-gc"]],
+  ["a process with options of its own", ["--v8-pool-size=1", "--title=threads"]],
+])("%s has threads, be its program a file or text", (_, options) => {
   const dist = new URL("../dist/node/index.js", import.meta.url).href;
   const program = `
     import { deflateSync } from "node:zlib";
@@ -135,6 +146,9 @@ test("a program that stands on the command line has threads too", () => {
     const out = await pool.decode("zlib", deflateSync(new Uint8Array(100_000).fill(7)), { exact: 100_000 });
     console.log(out.length, out[99_999]);
     await pool.close();`;
-  const args = ["--input-type=module", "-e", program];
-  expect(execFileSync(process.execPath, args, { encoding: "utf8" })).toBe("100000 7\n");
+  const file = join(scratch, "program.mjs");
+  writeFileSync(file, program);
+  for (const words of [["--input-type=module", "-e", program], [file]]) {
+    expect(execFileSync(process.execPath, [...options, ...words], { encoding: "utf8" })).toBe("100000 7\n");
+  }
 });

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { Worker } from "node:worker_threads";
+import { Worker, type WorkerOptions } from "node:worker_threads";
 import { abortable, ImageError, throwIfAborted } from "@guestprobe/block";
 import { inlineDecompressor } from "../registry.js";
 import type { Decompressor } from "../types.js";
@@ -25,8 +25,12 @@ interface Thread {
   readonly pending: Map<number, Batch>;
 }
 
-/** Node's options for a thread: of a program that stands on the command line, the kind of that text is not for its file. */
-const inherited = (): string[] => process.execArgv.filter((word) => !word.startsWith("--input-type="));
+/**
+ * A thread has the options of its process, unless it is told others; and what it may be told is few of them. Of a program
+ * that stands on the command line, the kind of that text is not for a thread's file, so such a thread is told none.
+ */
+const ofTextProgram = process.execArgv.some((word) => word.startsWith("--input-type"));
+const THREAD_OPTIONS: WorkerOptions = ofTextProgram ? { execArgv: [] } : {};
 
 /** Most bytes of one batch, input and output: what comes first should not wait for much else. */
 const BATCH_MAX = 1 << 20;
@@ -43,7 +47,7 @@ export function workerDecompressor(options: WorkerDecompressorOptions = {}): Wor
   let nextId = 0;
 
   const start = (): Thread => {
-    const worker = new Worker(new URL("./worker.js", import.meta.url), { execArgv: inherited() });
+    const worker = new Worker(new URL("./worker.js", import.meta.url), THREAD_OPTIONS);
     const thread: Thread = { worker, pending: new Map() };
     worker.unref();
     worker.on("message", ({ id, outcomes }: Reply) => {
