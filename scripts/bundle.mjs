@@ -1,7 +1,7 @@
 /**
  * Makes the command that is published, packages/cli/dist, from what tsc made of the packages:
  *
- * - main.js, which starts it from V8's code cache,
+ * - main.js, which starts Node as suits it, and the program from V8's code cache,
  * - command.js, the program, and later.js, what few runs need of it: Node's own loader takes longer for 300 modules than the
  *   program for a small disk, and each page of text that is read takes part of a start. CommonJS, for only such code can be
  *   started from a cache; a verb's modules still run when they are asked for,
@@ -164,6 +164,17 @@ function licences(inputs) {
   return texts.join(`\n${"-".repeat(80)}\n\n`);
 }
 
+/**
+ * The first lines of main.js: for a shell, its script; for Node, a string and a comment. npm and its peers link the command to
+ * this very file, so that "$0" leads to it, wherever it is installed. A shell by its name alone, and not its path, is one that
+ * npm can start on Windows, too, where there is one.
+ */
+function launcher() {
+  const lines = readFileSync(join(cli, "src/launcher.sh"), "utf8").split("\n");
+  const statements = lines.filter((line) => line !== "" && !line.startsWith("#"));
+  return ["#!/usr/bin/env sh", `":" //; ${statements.join("; ")}`].join("\n");
+}
+
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist, { recursive: true });
 // The package is of ES modules, and these files are not.
@@ -176,6 +187,9 @@ const id = createHash("sha256")
   .update(readFileSync(join(dist, "later.js")))
   .digest("hex")
   .slice(0, 16);
-await bundle(join(cli, "build/main.js"), "main.js", { define: { PROGRAM_ID: JSON.stringify(id) } });
+await bundle(join(cli, "build/main.js"), "main.js", {
+  banner: { js: launcher() },
+  define: { PROGRAM_ID: JSON.stringify(id) },
+});
 chmodSync(join(dist, "main.js"), 0o755);
 writeFileSync(join(dist, "LICENSES.txt"), licences(inputs));

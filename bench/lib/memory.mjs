@@ -1,8 +1,9 @@
 /** The most memory that commands take, each in a process of its own. */
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { main } from "./command.mjs";
 
-const measured = fileURLToPath(new URL("../../test/lib/measured-cli.mjs", import.meta.url));
+const atEnd = fileURLToPath(new URL("peak.cjs", import.meta.url));
 const MIB = 1 << 20;
 
 /** Most MiB of resident memory; with worker threads, which decompress, each of them has its own heap. */
@@ -44,7 +45,8 @@ export async function memory(images) {
 function peakOf(words) {
   return new Promise((resolve, reject) => {
     // By a shell that forks: the peak of a process begins with that of the one it was made from.
-    const child = spawn("sh", ["-c", '"$@"; exit $?', "sh", process.execPath, measured, ...words], {
+    const child = spawn("sh", ["-c", '"$@"; exit $?', "sh", main, ...words], {
+      env: { ...process.env, NODE_OPTIONS: `--require=${JSON.stringify(atEnd)}` },
       stdio: ["ignore", "ignore", "inherit", "pipe"],
     });
     let text = "";
@@ -53,7 +55,7 @@ function peakOf(words) {
     });
     child.on("error", reject);
     child.on("close", (code) => {
-      if (code === 0) resolve(JSON.parse(text).maxRss);
+      if (code === 0) resolve(Number(text));
       else reject(new Error(`guestprobe ${words.join(" ")} ended with ${code}`));
     });
   });

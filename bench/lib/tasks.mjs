@@ -1,6 +1,7 @@
 /** What is measured: each task with our way, those of the peers, and the ratios that are wanted. */
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { main } from "./command.mjs";
 import { MOUNTED, SQUASHED, withMount } from "./images.mjs";
 import { inProcess, timeCommand } from "./measure.mjs";
 import { list, probe, read, readHost } from "./ours.mjs";
@@ -9,7 +10,6 @@ import { list, probe, read, readHost } from "./ours.mjs";
 const WARM_PROBES = 60;
 const WARM_ROUNDS = 15;
 
-const main = fileURLToPath(new URL("../../packages/cli/dist/main.js", import.meta.url));
 const command =
   (...words) =>
   () =>
@@ -18,7 +18,7 @@ const PYTHON = "/usr/bin/python3";
 const byExt2fs = fileURLToPath(new URL("ext2fs-probe.mjs", import.meta.url));
 const byGuestfs = fileURLToPath(new URL("probe-guestfs.py", import.meta.url));
 const byLibfs = fileURLToPath(new URL("probe-libfs.py", import.meta.url));
-const guestprobe = (...words) => command(process.execPath, main, ...words);
+const guestprobe = (...words) => command(main, ...words);
 const shell = (script, ...words) => command("sh", "-c", script, "sh", ...words);
 /** Mounts, reads, and takes the mount away again. */
 const throughFuse = (program, image) =>
@@ -101,6 +101,10 @@ function probeTask(images) {
       "guestprobe, process": guestprobe("search", image),
       "guestprobe, warm": inProcess(WARM_PROBES, "probe", image),
       "node -e 0": command(process.execPath, "-e", "0"),
+      // Of which the command itself reads none.
+      ...(process.env.NODE_EXTRA_CA_CERTS
+        ? { "node -e 0, no extra certificates": command("env", "NODE_EXTRA_CA_CERTS=", process.execPath, "-e", "0") }
+        : {}),
       "npm ext2fs, ext4 alone": command(process.execPath, byExt2fs, image, String(FIRST_SECTOR * 512), ...EIGHT),
       ...peers({
         "grub-fstest, one path": ["grub-fstest", command("grub-fstest", image, "ls", "(loop0,msdos1)/boot/grub/")],

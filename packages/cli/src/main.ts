@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { join } from "node:path";
 import { loadCompiled } from "./code-cache.js";
 import { cacheFolder } from "./own-cache.js";
