@@ -178,25 +178,27 @@ export async function* walkBatches(
         inside.pop();
         continue;
       }
-      const { prefix } = top;
-      const depth = top.entry.depth + 1;
       for (const stop = Math.min(top.batch.length, top.at + STRETCH); top.at < stop; ) {
-        const dirent = top.batch[top.at]!;
-        top.at += 1;
+        const start = top.at;
+        let inode = takeFiles(top, directory, ready, Math.min(stop, start + maxEntries - count));
+        count += top.at - start;
+        if (top.at >= stop) break;
         count += 1;
         if (count > maxEntries) {
           if (ready.length > 0) yield ready;
           throw new ImageError("limit", `more than ${maxEntries} entries`);
         }
-        let inode: Inode | undefined;
+        const dirent = top.batch[top.at]!;
+        top.at += 1;
         let error: ImageError | undefined;
         try {
-          inode = directory.childNow?.(dirent) ?? (await directory.child(dirent, signal));
+          inode ??= await directory.child(dirent, signal);
         } catch (cause) {
           error = asImageError(cause);
         }
+        const depth = top.entry.depth + 1;
         if (inode?.stat.type !== "dir") {
-          ready.push(new Walked(prefix, false, depth, dirent, inode, error));
+          ready.push(new Walked(top.prefix, false, depth, dirent, inode, error));
           continue;
         }
         const below = childPath(top.entry.path, dirent.name);
@@ -224,6 +226,29 @@ interface OpenDirectory {
   readonly batches: AsyncIterator<readonly Dirent[]>;
   batch: readonly Dirent[];
   at: number;
+}
+
+/**
+ * Gives entries of a batch, up to `stop`, whose inodes are there at once; answers the directory that it ends before, if it is one.
+ * By itself, since V8 has compiled these lines long before all of a walk.
+ */
+function takeFiles(top: OpenDirectory, directory: Inode, ready: WalkEntry[], stop: number): Inode | undefined {
+  const { batch, prefix } = top;
+  const depth = top.entry.depth + 1;
+  for (; top.at < stop; top.at += 1) {
+    const dirent = batch[top.at]!;
+    let inode: Inode | undefined;
+    let error: ImageError | undefined;
+    try {
+      inode = directory.childNow?.(dirent);
+      if (inode === undefined) return undefined;
+    } catch (cause) {
+      error = asImageError(cause);
+    }
+    if (inode?.stat.type === "dir") return inode;
+    ready.push(new Walked(prefix, false, depth, dirent, inode, error));
+  }
+  return undefined;
 }
 
 const NO_NAME = new Uint8Array(0);

@@ -1,9 +1,10 @@
 import { findingFromError } from "@guestprobe/block";
-import { type Entry, type FileType, toEntry, type WalkEntry, walkBatches } from "@guestprobe/vfs";
+import { type FileType, toEntry, type WalkEntry, walkBatches } from "@guestprobe/vfs";
 import { imagesThenPath } from "../arguments.js";
 import { EXIT, UsageError } from "../exit.js";
 import { globMatcher } from "../glob.js";
 import { parseSize } from "../limits.js";
+import type { JsonDocument } from "../output/json-document.js";
 import { Progress } from "../output/progress.js";
 import type { Options, Run } from "../verbs.js";
 import { readTargetOrTell } from "./listing.js";
@@ -32,25 +33,49 @@ export const find: Run = async (context, words, options) => {
   const document = out.options.json ? out.beginDocument("guestprobe/find/1") : undefined;
   document?.beginList("entries");
   let found = 0;
-  const jsonOf = async ({ path: at, inode, error }: WalkEntry): Promise<Entry & { device: string }> => {
-    const link = await readTargetOrTell(context, device, at, inode);
-    return { device, ...toEntry({ path: at, inode, target: link.target, error: error ?? link.error }) };
+  const isFound = (entry: WalkEntry): boolean => {
+    context.watch.countEntry();
+    progress.step();
+    if (entry.error !== undefined) {
+      out.log.report(findingFromError(entry.error, { device, path: entry.path }));
+      if (entry.isGivenAgain) return false;
+    }
+    if (!wanted(entry)) return false;
+    found += 1;
+    return true;
+  };
+  /** Prints what is found from an entry on, until the output is to be waited for; answers the entry after that. */
+  const print = (batch: readonly WalkEntry[], from: number): number => {
+    let at = from;
+    for (; at < batch.length && !out.isFull; at += 1) {
+      const entry = batch[at]!;
+      if (!isFound(entry)) continue;
+      if (options.print0 === true) out.endedPath(entry);
+      else out.pathLine(entry);
+    }
+    return at;
+  };
+  const printJson = async (batch: readonly WalkEntry[], document: JsonDocument): Promise<void> => {
+    for (const entry of batch) {
+      if (!isFound(entry)) continue;
+      const { path: at, inode } = entry;
+      const link = await readTargetOrTell(context, device, at, inode);
+      document.value({
+        device,
+        ...toEntry({ path: at, inode, target: link.target, error: entry.error ?? link.error }),
+      });
+      if (out.isFull) await out.pace();
+    }
   };
   try {
     const enter = (entry: WalkEntry): boolean => entry.depth < maxDepth;
     for await (const batch of walkBatches(place.inode, place.path, { ...context.watch.walk, enter })) {
-      for (const entry of batch) {
-        context.watch.countEntry();
-        progress.step();
-        if (entry.error !== undefined) {
-          out.log.report(findingFromError(entry.error, { device, path: entry.path }));
-          if (entry.isGivenAgain) continue;
-        }
-        if (!wanted(entry)) continue;
-        found += 1;
-        if (document !== undefined) document.value(await jsonOf(entry));
-        else if (options.print0 === true) out.endedPath(entry);
-        else out.pathLine(entry);
+      if (document !== undefined) {
+        await printJson(batch, document);
+        continue;
+      }
+      for (let at = 0; at < batch.length; ) {
+        at = print(batch, at);
         if (out.isFull) await out.pace();
       }
     }

@@ -1,5 +1,5 @@
 import { findingFromError, ImageError } from "@guestprobe/block";
-import { childPath, type Inode, type Stat } from "@guestprobe/vfs";
+import { childPath, type Dirent, type Inode, type Stat } from "@guestprobe/vfs";
 import type { Context } from "../context.js";
 import { imageErrorOnly } from "../output/output.js";
 import { StatRows } from "./stat-rows.js";
@@ -96,19 +96,41 @@ export async function listDirectory(
   const files = new Listing();
   const tell = (error: ImageError, where: Uint8Array): void =>
     context.out.log.report(findingFromError(error, { device, path: where }));
+  const add = (dirent: Dirent, inode: Inode | undefined, error: ImageError | undefined): void => {
+    if (error !== undefined) tell(error, childPath(path, dirent.name));
+    if (all || dirent.name[0] !== DOT) files.add(dirent.name, inode, error);
+  };
+  /** Adds names from one on whose inodes are there at once; answers the first of the others. */
+  const addNow = (batch: readonly Dirent[], from: number): number => {
+    let at = from;
+    for (; at < batch.length; at += 1) {
+      const dirent = batch[at]!;
+      let inode: Inode | undefined;
+      let error: ImageError | undefined;
+      try {
+        inode = directory.childNow?.(dirent);
+      } catch (cause) {
+        error = imageErrorOnly(cause);
+      }
+      if (inode === undefined && error === undefined) break;
+      context.watch.countEntry();
+      add(dirent, inode, error);
+    }
+    return at;
+  };
   try {
     for await (const batch of directory.entries(context.watch.signal)) {
-      for (const dirent of batch) {
+      for (let at = addNow(batch, 0); at < batch.length; at = addNow(batch, at + 1)) {
+        const dirent = batch[at]!;
         context.watch.countEntry();
         let inode: Inode | undefined;
         let error: ImageError | undefined;
         try {
-          inode = directory.childNow?.(dirent) ?? (await directory.child(dirent));
+          inode = await directory.child(dirent);
         } catch (cause) {
           error = imageErrorOnly(cause);
-          tell(error, childPath(path, dirent.name));
         }
-        if (all || dirent.name[0] !== DOT) files.add(dirent.name, inode, error);
+        add(dirent, inode, error);
       }
     }
   } catch (cause) {

@@ -55,31 +55,43 @@ async function listBelow(
   const progress = new Progress(out);
   const before = Buffer.from(`"schema":"${SCHEMA}","device":${jsonText(device)},`);
   let code: ExitCode = EXIT.yes;
+  let sha256: string | null | undefined;
+  /** Prints entries as far as nothing is to be waited for; answers the one that it came to, of which `sha256` may be known. */
+  const printNow = (batch: readonly WalkEntry[], from: number): number => {
+    let at = from;
+    for (; at < batch.length && !out.isFull; at += 1) {
+      context.watch.countEntry();
+      progress.step();
+      const entry = batch[at]!;
+      sha256 = hashNow(context, volume, entry, hash);
+      if (sha256 === undefined || !out.entryLine(before, entry, entry.inode!.stat, sha256)) break;
+    }
+    return at;
+  };
+  const print = async ({ path: at, inode, error, isGivenAgain }: WalkEntry): Promise<void> => {
+    if (error !== undefined) {
+      out.log.report(findingFromError(error, { device, path: at }));
+      // The damage of a directory that breaks off is a finding, not a second line.
+      if (isGivenAgain) return;
+    }
+    const parts =
+      error === undefined && inode !== undefined && sha256 === undefined
+        ? await readParts(context, volume, at, inode)
+        : { path: at, inode, sha256: sha256 ?? undefined, error };
+    if (parts.error !== undefined && error === undefined) {
+      out.log.report(findingFromError(parts.error, { device, path: at }));
+    }
+    if (exitCodeOf(parts.error) === EXIT.cannotTell) code = EXIT.cannotTell;
+    out.line(jsonText({ schema: SCHEMA, device, ...toEntry(parts) }));
+  };
   try {
     for await (const batch of walkBatches(start, path, context.watch.walk)) {
-      for (const entry of batch) {
-        context.watch.countEntry();
-        progress.step();
-        const sha256 = hashNow(context, volume, entry, hash);
-        if (sha256 !== undefined && out.entryLine(before, entry, entry.inode!.stat, sha256)) {
-          if (out.isFull) await out.pace();
-          continue;
+      for (let at = 0; at < batch.length; ) {
+        at = printNow(batch, at);
+        if (at < batch.length && !out.isFull) {
+          await print(batch[at]!);
+          at += 1;
         }
-        const { path: at, inode, error, isGivenAgain } = entry;
-        if (error !== undefined) {
-          out.log.report(findingFromError(error, { device, path: at }));
-          // The damage of a directory that breaks off is a finding, not a second line.
-          if (isGivenAgain) continue;
-        }
-        const parts =
-          error === undefined && inode !== undefined && sha256 === undefined
-            ? await readParts(context, volume, at, inode)
-            : { path: at, inode, sha256: sha256 ?? undefined, error };
-        if (parts.error !== undefined && error === undefined) {
-          out.log.report(findingFromError(parts.error, { device, path: at }));
-        }
-        if (exitCodeOf(parts.error) === EXIT.cannotTell) code = EXIT.cannotTell;
-        out.line(jsonText({ schema: SCHEMA, device, ...toEntry(parts) }));
         if (out.isFull) await out.pace();
       }
     }
