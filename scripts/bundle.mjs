@@ -10,10 +10,11 @@
  */
 import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { linkParts } from "./link-parts.mjs";
+import { sampleRuns } from "./sample-runs.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const cli = join(root, "packages/cli");
@@ -106,26 +107,8 @@ async function bundle(entry, name, options = {}) {
 }
 
 /**
- * What neither a search nor a reading of files comes to, of most images: half of the program. Nothing breaks when a module is in
- * the wrong file, but a start takes longer; `start.test.ts` sees to it.
- */
-const LATER = [
-  /^node_modules\/(?!commander)/,
-  /^packages\/(boot|signature)\//,
-  /^packages\/image\/.*\/(?!chain|detect|layer|open)[^/]+$/,
-  /^packages\/(fat|iso9660)\/.*\/(?!boot-sector|descriptors|filesystem|layout)[^/]+$/,
-  /^packages\/grub\/.*\/(bls|env|legacy|menu|script|syslinux)\//,
-  /^packages\/volume\/.*\/(raid|snapshot|thin)\//,
-  /^packages\/volume\/.*\/(choose|extents|lazy|map|mapping|metadata|metadata-lexer|overlap|raid|section|segment)\.js$/,
-  /^packages\/codec\/.*\/(bzip2|gzip|lz4|lzo|lzma\.|checksum\/sha)/,
-  /^packages\/ext\/.*\/(acl|jbd2|journal|overlay|sha256)/,
-  /^packages\/cli\/.*\/(boot|completion|explain|extract|firmware|grub|host|inspect|kernel|lint|menu|sandbox|signature|xl)[^/]*$/,
-  /\/(findings|verify)\.js$/,
-];
-const isLater = (path) => LATER.some((pattern) => pattern.test(path));
-
-/**
- * The same, in parts: each module is a function, which V8 neither compiles nor keeps in its cache before it runs.
+ * The same, in parts: each module is a function, which V8 neither compiles nor keeps in its cache before it runs. The second file has
+ * those that common runs never come to, half of the program.
  */
 async function bundleInParts(entry, first, second) {
   const options = { ...COMMON, outdir: dist, outbase: root, format: "esm", splitting: true, write: false };
@@ -139,15 +122,23 @@ async function bundleInParts(entry, first, second) {
     metafile: true,
   });
   const within = (folder, path) => relative(folder, path).replaceAll("\\", "/");
-  const modules = new Map(split.outputFiles.map(({ path, text }) => [within(dist, path), text]));
-  const later = new Set();
-  for (const [path, { inputs, entryPoint }] of Object.entries(split.metafile.outputs)) {
-    const madeOf = Object.keys(inputs).filter((input) => inputs[input].bytesInOutput > 0);
-    if ((madeOf.length > 0 ? madeOf : [entryPoint]).every(isLater)) later.add(within(dist, resolve(path)));
-  }
-  const files = linkParts(modules, within(root, entry), { name: second, has: (path) => later.has(path) });
-  writeFileSync(join(dist, first), files[0]);
-  writeFileSync(join(dist, second), files[1]);
+  const program = linkParts(
+    new Map(split.outputFiles.map(({ path, text }) => [within(dist, path), text])),
+    within(root, entry),
+  );
+  const write = (isLater, isAtOnce) => {
+    const [text, later] = program.texts(second, isLater, isAtOnce);
+    writeFileSync(join(dist, first), text);
+    writeFileSync(join(dist, second), later);
+  };
+  const never = () => false;
+  write(never, never);
+  const runs = await sampleRuns(join(dist, first));
+  const definedBy = runs.map((numbers) => new Set(program.paths.filter((_, number) => numbers.has(number))));
+  const isCommon = (path) => definedBy.some((paths) => paths.has(path));
+  // A run that comes to one of two modules comes to the other, too.
+  const isAtOnce = (path, other) => isCommon(path) && definedBy.every((paths) => !paths.has(path) || paths.has(other));
+  write((path) => !isCommon(path), isAtOnce);
   return Object.keys(metafile.inputs);
 }
 
@@ -179,9 +170,9 @@ rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist, { recursive: true });
 // The package is of ES modules, and these files are not.
 writeFileSync(join(dist, "package.json"), '{ "type": "commonjs" }\n');
-const inputs = await bundleInParts(join(cli, "build/command.js"), "command.js", "later.js");
 const worker = join(root, "packages/codec/dist/node/worker.js");
-inputs.push(...(await bundle(worker, "worker.js")));
+const inputs = await bundle(worker, "worker.js");
+inputs.push(...(await bundleInParts(join(cli, "build/command.js"), "command.js", "later.js")));
 const id = createHash("sha256")
   .update(readFileSync(join(dist, "command.js")))
   .update(readFileSync(join(dist, "later.js")))

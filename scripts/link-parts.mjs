@@ -15,18 +15,13 @@ import ts from "typescript";
 /**
  * @param modules Path below the program's folder to text: ES modules as esbuild writes them, bundled and split.
  * @param entry Path of the module that runs first.
- * @param later What the second file is called, and which paths are in it.
- * @returns The texts of both files. The first is a CommonJS module with the exports of the entry, and has the second by `module.loadBeside`,
- *   where that is there, or `require`. In both `module.defined` answers the numbers of the modules that were defined so far. Run as
- *   a script each is the function that CommonJS's loader makes of a module, so that who loads it needs no second copy of the
- *   text with that function around it.
  */
-export function linkParts(modules, entry, later) {
+export function linkParts(modules, entry) {
   const checker = checkerOf(modules);
   const parts = new Map();
   const add = (path) => {
     if (parts.has(path)) return parts.get(path).number;
-    const part = { number: parts.size, body: undefined, needs: [], takes: [], exported: [] };
+    const part = { number: parts.size };
     parts.set(path, part);
     Object.assign(
       part,
@@ -39,33 +34,63 @@ export function linkParts(modules, entry, later) {
   for (const [path, { takes }] of parts)
     for (const { from, name } of takes)
       if (!parts.get(from).exported.includes(name)) throw new Error(`${path}: ${from} has no "${name}"`);
-  const bodies = (isLater) =>
-    [...parts]
-      .filter(([path]) => later.has(path) === isLater)
-      .map(([, { number, body }]) => `${number}:()=>{${body}}`)
-      .join(",\n");
-  const defined = "module.defined=()=>Object.keys($parts).filter((number)=>number in $loaded).map(Number);";
-  const first = `const $program={get url(){return require("node:url").pathToFileURL(__filename).href}};
+  return {
+    /** Path of each module, by its number. */
+    paths: [...parts.keys()],
+
+    /**
+     * The texts of both files. The first is a CommonJS module with the exports of the entry, and has the second by
+     * `module.loadBeside`, where that is there, or `require`. In both `module.defined` answers the numbers of the modules that were
+     * defined so far. Run as a script each is the function that CommonJS's loader makes of a module, so that who loads it needs no
+     * second copy of the text with that function around it.
+     *
+     * @param later What the second file is called.
+     * @param isLater Which modules are in it.
+     * @param isAtOnce Whether one module is to take the names of another when it is defined, and not look at each use of them whether
+     *   they were taken. It does where the other does not need it in turn.
+     */
+    texts(later, isLater, isAtOnce) {
+      const needs = new Map([...parts].map(([path, part]) => [path, new Set(part.needs)]));
+      for (const [path, { wants }] of parts)
+        for (const other of wants)
+          if (isAtOnce(path, other) && !isNeededBy(needs, other, path)) needs.get(path).add(other);
+      const bodies = (which) =>
+        [...parts]
+          .filter(([path]) => isLater(path) === which)
+          .map(([path, { number, bodyWith }]) => `${number}:()=>{${bodyWith(needs.get(path))}}`)
+          .join(",\n");
+      const defined = "module.defined=()=>Object.keys($parts).filter((number)=>number in $loaded).map(Number);";
+      const first = `const $program={get url(){return require("node:url").pathToFileURL(__filename).href}};
 const $loaded=[];
 let $more;
-const $later=(number)=>($more??=(module.loadBeside??require)(${JSON.stringify(`./${later.name}`)})($program,$loaded,$load))[number];
+const $later=(number)=>($more??=(module.loadBeside??require)(${JSON.stringify(`./${later}`)})($program,$loaded,$load))[number];
 const $load=(number)=>$loaded[number]??=($parts[number]??$later(number))();
 const $parts={\n${bodies(false)}\n};
 ${defined}
 module.exports=$load(0);`;
-  const second = `module.exports=($program,$loaded,$load)=>{
+      const second = `module.exports=($program,$loaded,$load)=>{
 const $parts={\n${bodies(true)}\n};
 ${defined}
 return $parts;
 }`;
-  return [
-    commonJs(
-      first,
-      `// What an ES module may import of this file by name.
+      return [
+        commonJs(
+          first,
+          `// What an ES module may import of this file by name.
 0&&(module.exports={${parts.get(entry).exported.join(",")}});`,
-    ),
-    commonJs(second),
-  ];
+        ),
+        commonJs(second),
+      ];
+    },
+  };
+}
+
+/** Whether a module, or one that it needs, needs another to be defined. */
+function isNeededBy(needs, path, other, seen = new Set()) {
+  if (path === other) return true;
+  if (seen.has(path)) return false;
+  seen.add(path);
+  return [...needs.get(path)].some((next) => isNeededBy(needs, next, other, seen));
 }
 
 /** A file that runs as a module, and as a script answers the function that CommonJS's loader would make of it. */
@@ -102,7 +127,8 @@ function checkerOf(modules) {
 }
 
 /**
- * The body of a module's function, the modules that it needs to be defined, and the names that it takes of others.
+ * Of a module: what makes the body of its function, the modules that it needs to be defined, the others that it wants later, and the names
+ * that it takes of both.
  *
  * @param add Numbers a module; undefined for what is not of the program.
  */
@@ -155,31 +181,42 @@ function linkPart(path, { treeOf, declarationOf }, add) {
   for (const local of exported.values()) if (byLocal.has(local)) byLocal.get(local).isNeeded = true;
 
   const needs = [];
-  for (const { statement, specifier, names } of imports) {
+  const wants = [];
+  for (const { specifier, names } of imports) {
+    call(specifier);
     for (const { imported } of names) take(specifier, imported);
+    if (!specifier.startsWith(".")) continue;
+    if (names.some(({ imported, isNeeded }) => imported === "*" || isNeeded)) needs.push(place(specifier));
+    else if (names.length > 0) wants.push(place(specifier));
+  }
+
+  const importEdits = ({ statement, specifier, names }, atOnce) => {
+    const start = statement.getStart();
+    const end = statement.getEnd();
     const all = names.map(({ imported, local }) => `${imported}:${local}`).join(",");
     const whole = names.find(({ imported }) => imported === "*");
-    if (whole !== undefined) replace(statement, `var ${whole.local}=${call(specifier)};`);
-    else if (names.some(({ isNeeded }) => isNeeded)) replace(statement, `var{${all}}=${call(specifier)};`);
-    else replace(statement, names.length === 0 ? "" : `var ${names.map(({ local }) => local).join(",")};`);
-    if (whole !== undefined || names.some(({ isNeeded }) => isNeeded)) {
-      if (specifier.startsWith(".")) needs.push(place(specifier));
-      continue;
-    }
-    for (const { local, imported, uses } of names) {
-      const text = `(${local}??=${call(specifier)}.${imported})`;
-      for (const use of uses) replace(use, ts.isShorthandPropertyAssignment(use.parent) ? `${local}:${text}` : text);
-    }
-  }
-  let body = tree.text;
-  for (const { start, end, text } of edits.sort((a, b) => b.start - a.start))
-    body = body.slice(0, start) + text + body.slice(end);
-  return {
-    body: `${body.trim()}return{${[...exported].map((pair) => pair.join(":")).join(",")}}`,
-    needs,
-    takes,
-    exported: [...exported.keys()],
+    if (names.length === 0) return [{ start, end, text: "" }];
+    if (whole !== undefined) return [{ start, end, text: `var ${whole.local}=${call(specifier)};` }];
+    if (names.some(({ isNeeded }) => isNeeded) || (specifier.startsWith(".") && atOnce.has(place(specifier))))
+      return [{ start, end, text: `var{${all}}=${call(specifier)};` }];
+    const uses = names.flatMap(({ local, imported, uses }) =>
+      uses.map((use) => {
+        const text = `(${local}??=${call(specifier)}.${imported})`;
+        const isShort = ts.isShorthandPropertyAssignment(use.parent);
+        return { start: use.getStart(), end: use.getEnd(), text: isShort ? `${local}:${text}` : text };
+      }),
+    );
+    return [{ start, end, text: `var ${names.map(({ local }) => local).join(",")};` }, ...uses];
   };
+  /** @param atOnce Paths of the modules whose names are taken when this one is defined. */
+  const bodyWith = (atOnce) => {
+    let body = tree.text;
+    const all = [...edits, ...imports.flatMap((each) => importEdits(each, atOnce))];
+    for (const { start, end, text } of all.sort((a, b) => b.start - a.start))
+      body = body.slice(0, start) + text + body.slice(end);
+    return `${body.trim()}return{${[...exported].map((pair) => pair.join(":")).join(",")}}`;
+  };
+  return { bodyWith, needs, wants, takes, exported: [...exported.keys()] };
 }
 
 /** The names that are taken of a module which is imported while the program runs. */

@@ -40,7 +40,7 @@ test("words reach the program as they are, Node is started as suits it, and cert
   const words = ["ls", "a b", "", "$HOME", "*", '"', "--", "\\"];
   expect(seen(words, { NODE_EXTRA_CA_CERTS: "/etc/ssl/cert.pem" })).toEqual({
     argv: words,
-    execArgv: ["--v8-pool-size=1"],
+    execArgv: ["--v8-pool-size=1", "--max-semi-space-size=2"],
     GLIBC_TUNABLES: expect.stringMatching(/^glibc\.malloc\.hugetlb=1:/),
   });
 });
