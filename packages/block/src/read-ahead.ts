@@ -31,8 +31,8 @@ export class ReadAhead {
       const ahead = Math.min(wanted, this.#device.size - at);
       if (!(ahead > length && this.#fill(at, ahead)) && !this.#fill(at, length)) return undefined;
     }
-    const from = at - this.#start;
-    return this.#memory!.slice(from, from + length);
+    // Not by `slice`, which clears the new memory before it copies.
+    return new Uint8Array(new Uint8Array(this.#memory!.buffer, at - this.#start, length));
   }
 
   /**
