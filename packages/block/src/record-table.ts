@@ -71,6 +71,8 @@ export interface RecordTableOptions {
   readonly size: number;
   /** Bytes of a block, a power of two; no record lies in two blocks. */
   readonly unit: number;
+  /** Records that lie together, so that who asks for one asks for others of them. Default those of 16 KiB. */
+  readonly together?: number;
   /** Where the table begins: bytes from the start of the device. Default 0. */
   readonly start?: number;
   /** Where it ends. Default the end of the device. */
@@ -95,6 +97,8 @@ export class RecordTable {
   readonly #size: number;
   readonly #unit: number;
   readonly #stretch: number;
+  /** Bytes of a stretch that the table reads itself, a multiple of `#stretch`. */
+  readonly #loaded: number;
   readonly #start: number;
   readonly #end: number;
   readonly #isUsed: RecordTableOptions["isUsed"];
@@ -102,12 +106,13 @@ export class RecordTable {
 
   /** @param cache What all tables of the volume have read of `device`. */
   constructor(device: BlockDevice, cache: RecordCache, options: RecordTableOptions) {
-    const { size, unit, start = 0, end = device.size, isUsed } = options;
+    const { size, unit, together = 0, start = 0, end = device.size, isUsed } = options;
     this.#device = device;
     this.#cache = cache;
     this.#size = size;
     this.#unit = unit;
     this.#stretch = Math.max(STRETCH, unit);
+    this.#loaded = Math.ceil(Math.max(1, (together * size) / this.#stretch)) * this.#stretch;
     this.#start = start;
     const known = Math.min(end, device.size) - start;
     this.#end = start + known - (known % unit);
@@ -126,28 +131,37 @@ export class RecordTable {
   }
 
   #find(at: number): RecordBlock | undefined {
-    // Not a remainder, which of what may pass 2^31 takes ten times as long.
-    const aligned = Math.floor(at / this.#stretch) * this.#stretch;
-    const from = Math.max(this.#start, aligned);
-    const kept = this.#cache.get(from);
+    const kept = this.#cache.get(this.#startOf(at, this.#loaded));
     if (kept !== undefined && at < kept.end) return kept;
-    const length = Math.min(this.#end, aligned + this.#stretch) - from;
-    if (at >= from + length) return undefined;
+    if (at >= this.#end) return undefined;
+    const from = this.#startOf(at, this.#stretch);
     // Blocks, where the pages of the device are of another size, or the volume begins between two of them.
     return (
-      this.#ofDevice(from, length) ??
+      this.#ofDevice(from, this.#endOf(at, this.#stretch) - from) ??
       this.#ofDevice(at - ((at - this.#start) % this.#unit), this.#unit) ??
-      this.#load(from, length)
+      this.#load(at)
     );
   }
 
-  #load(from: number, length: number): RecordBlock | undefined {
+  #load(at: number): RecordBlock | undefined {
+    const from = this.#startOf(at, this.#loaded);
+    const length = this.#endOf(at, this.#loaded) - from;
     const block = this.#cache.load(from, length);
     if (block === undefined) return undefined;
     for (let base = 0; base + this.#size <= length; base += this.#size) {
       if (this.#isUsed(block.view, base)) block.left += 1;
     }
     return block;
+  }
+
+  /** Where the stretch begins that holds byte `at`, of those of `bytes` bytes. */
+  #startOf(at: number, bytes: number): number {
+    // Not by a remainder, which of what may pass 2^31 takes ten times as long.
+    return Math.max(this.#start, Math.floor(at / bytes) * bytes);
+  }
+
+  #endOf(at: number, bytes: number): number {
+    return Math.min(this.#end, (Math.floor(at / bytes) + 1) * bytes);
   }
 
   #ofDevice(from: number, length: number): RecordBlock | undefined {
