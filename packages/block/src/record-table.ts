@@ -30,6 +30,8 @@ export class RecordBlock {
  * more than the records themselves if it were made for blocks of four kilobytes.
  */
 const STRETCH = 16 << 10;
+/** The same of what a table reads itself: a chunk of XFS's inodes; of ext4, 64 KiB are slower again. */
+const LOADED = 32 << 10;
 
 /** Bytes of stretches that a volume keeps unless it is told otherwise: the inodes of 130,000 files, which a large directory of ext4 names in any order. */
 const KEPT_BYTES = 32 << 20;
@@ -71,8 +73,6 @@ export interface RecordTableOptions {
   readonly size: number;
   /** Bytes of a block, a power of two; no record lies in two blocks. */
   readonly unit: number;
-  /** Records that lie together, so that who asks for one asks for others of them. Default those of 16 KiB. */
-  readonly together?: number;
   /** Where the table begins: bytes from the start of the device. Default 0. */
   readonly start?: number;
   /** Where it ends. Default the end of the device. */
@@ -97,7 +97,7 @@ export class RecordTable {
   readonly #size: number;
   readonly #unit: number;
   readonly #stretch: number;
-  /** Bytes of a stretch that the table reads itself, a multiple of `#stretch`. */
+  /** The same of what the table reads itself. */
   readonly #loaded: number;
   readonly #start: number;
   readonly #end: number;
@@ -106,13 +106,13 @@ export class RecordTable {
 
   /** @param cache What all tables of the volume have read of `device`. */
   constructor(device: BlockDevice, cache: RecordCache, options: RecordTableOptions) {
-    const { size, unit, together = 0, start = 0, end = device.size, isUsed } = options;
+    const { size, unit, start = 0, end = device.size, isUsed } = options;
     this.#device = device;
     this.#cache = cache;
     this.#size = size;
     this.#unit = unit;
     this.#stretch = Math.max(STRETCH, unit);
-    this.#loaded = Math.ceil(Math.max(1, (together * size) / this.#stretch)) * this.#stretch;
+    this.#loaded = Math.max(LOADED, unit);
     this.#start = start;
     const known = Math.min(end, device.size) - start;
     this.#end = start + known - (known % unit);

@@ -92,12 +92,11 @@ describe("the stretches of a table on a device that answers at once", () => {
       expect(block.view.getUint8(at - block.at)).toBe(long[at]);
     }
     expect(calls).toEqual([
-      [0, 16 * KIB],
-      [16 * KIB, 32 * KIB],
-      [48 * KIB, 64 * KIB],
-      [112 * KIB, 128 * KIB],
-      [240 * KIB, 256 * KIB],
-      [496 * KIB, 256 * KIB],
+      [0, 32 * KIB],
+      [32 * KIB, 64 * KIB],
+      [96 * KIB, 128 * KIB],
+      [224 * KIB, 256 * KIB],
+      [480 * KIB, 256 * KIB],
     ]);
   });
 
@@ -108,15 +107,15 @@ describe("the stretches of a table on a device that answers at once", () => {
     const isUsed = (view: DataView, base: number): boolean => view.getUint8(base) === long[base] && base % 512 === 0;
     const table = tableOf(disk, { isUsed }, cache);
     const first = table.peek(0)!;
-    for (let at = 512; at < 15 * KIB; at += 512) {
+    for (let at = 512; at < 31 * KIB; at += 512) {
       // Far away, so that nothing but what is kept answers.
       expect(table.peek(512 * KIB)!.at).toBe(512 * KIB);
       expect(table.peek(at)).toBe(first);
     }
     const other = tableOf(disk, { isUsed }, cache);
     expect(calls).toHaveLength(2);
-    expect(other.peek(15 * KIB)).toBe(first);
-    expect(other.peek(15 * KIB + 512)).toBe(first);
+    expect(other.peek(31 * KIB)).toBe(first);
+    expect(other.peek(31 * KIB + 512)).toBe(first);
     // Its last one was asked for: what comes now is another one, read again.
     table.peek(512 * KIB);
     expect(table.peek(0)).not.toBe(first);
@@ -124,17 +123,17 @@ describe("the stretches of a table on a device that answers at once", () => {
   });
 
   test("are none where it fails, and those before it all the same", () => {
-    const { calls, device: disk } = device(40 * KIB);
+    const { calls, device: disk } = device(80 * KIB);
     const table = tableOf(disk);
-    expect(placeOf(table.peek(0))).toEqual([0, 16 * KIB]);
-    expect(placeOf(table.peek(16 * KIB))).toEqual([16 * KIB, 16 * KIB]);
-    expect(table.peek(32 * KIB)).toBeUndefined();
+    expect(placeOf(table.peek(0))).toEqual([0, 32 * KIB]);
+    expect(placeOf(table.peek(32 * KIB))).toEqual([32 * KIB, 32 * KIB]);
+    expect(table.peek(64 * KIB)).toBeUndefined();
     expect(calls).toEqual([
-      [0, 16 * KIB],
-      [16 * KIB, 32 * KIB],
-      [16 * KIB, 16 * KIB],
+      [0, 32 * KIB],
+      [32 * KIB, 64 * KIB],
       [32 * KIB, 32 * KIB],
-      [32 * KIB, 16 * KIB],
+      [64 * KIB, 64 * KIB],
+      [64 * KIB, 32 * KIB],
     ]);
   });
 

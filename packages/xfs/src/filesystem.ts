@@ -20,7 +20,6 @@ import { XFS_BACKUP_SUPERBLOCK, XFS_BAD_CHECKSUM, XFS_NEEDS_REPAIR, XFS_TRUNCATE
 import { rootInode } from "./geometry.js";
 import { loadInode } from "./inode.js";
 import { isInodeAllocated } from "./inode-index.js";
-import { XFS_INODES_PER_CHUNK } from "./layout/inode.js";
 import { XFS_SB_CRC_OFF } from "./layout/superblock.js";
 import { readLogState, reportLogState } from "./log.js";
 import { decodeSuperblock, type Superblock } from "./superblock.js";
@@ -38,7 +37,6 @@ export async function openXfs(device: BlockDevice, options: OpenOptions = {}): P
     inodes: new RecordTable(device, new RecordCache(device, cacheBudget), {
       size: sb.inodeSize,
       unit: sb.blockSize,
-      together: XFS_INODES_PER_CHUNK,
       isUsed: isInodeUsed,
     }),
     once: new ReadAhead(device),

@@ -7,12 +7,13 @@ import {
   XFS_BTREE_SBLOCK_LEN,
   XFS_IBT_CRC_MAGIC,
   XFS_IBT_MAGIC,
-  XFS_INODES_PER_CHUNK,
   xfs_agi,
   xfs_btree_sblock,
   xfs_inobt_rec,
 } from "./layout/inode.js";
 
+/** Inodes in a chunk. */
+const CHUNK = 64;
 /** The kernel's trees are lower; levels fall on the way down, so this bounds the walk. */
 const MAX_LEVELS = 16;
 
@@ -97,7 +98,7 @@ async function findChunk(
       continue;
     }
     const record = viewOf(data.subarray(start + low * entrySize, start + (low + 1) * entrySize));
-    return inGroup < xfs_inobt_rec.ir_startino(record, 0) + XFS_INODES_PER_CHUNK ? record : undefined;
+    return inGroup < xfs_inobt_rec.ir_startino(record, 0) + CHUNK ? record : undefined;
   }
 }
 

@@ -62,9 +62,6 @@ export const XFS_DIFLAG2_BIGTIME = 0x08;
 export const XFS_DIFLAG2_NREXT64 = 0x10;
 export const XFS_DIFLAG2_METADATA = 0x20;
 
-/** Inodes are allocated so many at a time. */
-export const XFS_INODES_PER_CHUNK = 64;
-
 /** "XAGI" */
 export const XFS_AGI_MAGIC = 0x58414749;
 
