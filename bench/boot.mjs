@@ -7,11 +7,10 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { debianGuest } from "../test/lib/debian-guest.mjs";
+import { main } from "./lib/command.mjs";
 
 const RUNS = 7;
-const main = fileURLToPath(new URL("../packages/cli/dist/main.js", import.meta.url));
 /** The caches of this benchmark alone. */
 const home = mkdtempSync(join(tmpdir(), "guestprobe-bench-"));
 process.env.XDG_CACHE_HOME = home;
@@ -19,15 +18,7 @@ const image = process.argv[2] ?? debianGuest();
 
 /** Processor time of a run, seconds, and what it says about its reads. */
 function run(args) {
-  const child = spawnSync("/usr/bin/env", [
-    "bash",
-    "-c",
-    'TIMEFORMAT="@%U %S"; time "$@"',
-    "bash",
-    process.execPath,
-    main,
-    ...args,
-  ]);
+  const child = spawnSync("/usr/bin/env", ["bash", "-c", 'TIMEFORMAT="@%U %S"; time "$@"', "bash", main, ...args]);
   if (child.status !== 0) throw new Error(child.stderr.toString());
   const text = child.stderr.toString();
   const [, user, system] = /@([0-9.]+) ([0-9.]+)/.exec(text);
