@@ -57,7 +57,7 @@ export async function sampleRuns(program) {
       child.on("error", reject);
       child.on("close", (code) => {
         // A volume without boot files ends a search with 1.
-        if (code === 0 || code === 1) resolve(new Set(JSON.parse(text)));
+        if (code === 0 || (code === 1 && words[0] === "search")) resolve(new Set(JSON.parse(text)));
         else reject(new Error(`guestprobe ${words.join(" ")} ended with ${code}`));
       });
     });
