@@ -95,6 +95,20 @@ describe("hostile scripts end in an answer", () => {
     expect(result.reason).toBe("limit");
   });
 
+  it.each([
+    ["that leads to itself", "menuentry a { fallback='0 2'; linux /none; }\n"],
+    ["that leads to another, and back", "menuentry a { fallback=1; }\nmenuentry b { fallback=0; false; }\n"],
+    ["inside a submenu", "submenu s { menuentry a { fallback=0; timeout=0; false; }; }\n"],
+  ])("an entry that sets a fallback %s", async (_, script) => {
+    const run = await bounded(`timeout=0\nfallback=0\n${script}`);
+    const result = await run.boot();
+    expect(result.reason).toBe("limit");
+    expect(result.error?.message).toContain("1000 on starts");
+    // A list of fallbacks is no circle, and what one boot did takes nothing from the next.
+    const list = await bounded(`timeout=0\nfallback='${"0 ".repeat(900)}'\nmenuentry a { false; }\n`);
+    for (let n = 0; n < 3; n++) expect((await list.boot()).reason).toBe("waits-for-key");
+  });
+
   it("100,000 entries", async () => {
     const script = Array.from({ length: 100_000 }, (_, n) => `menuentry 'entry ${n}' --id e${n} { linux /f }\n`).join(
       "",

@@ -22,6 +22,8 @@ export interface ScriptLimits {
   readonly output: number;
   /** Steps of the matcher behind `regexp`. */
   readonly matching: number;
+  /** Entries started by one boot: an entry that sets `fallback` to what leads back to it goes on for ever. */
+  readonly starts: number;
 }
 
 export const DEFAULT_LIMITS: ScriptLimits = {
@@ -35,6 +37,7 @@ export const DEFAULT_LIMITS: ScriptLimits = {
   globbed: 1_000_000,
   output: 1 << 22,
   matching: 1_000_000,
+  starts: 1000,
 };
 
 export type LimitName = keyof ScriptLimits;

@@ -137,7 +137,11 @@ export interface Walk {
   path: number[];
   title: string;
   locked: boolean;
+  /** Entries started so far. */
+  starts: number;
 }
+
+export const newWalk = (): Walk => ({ path: [], title: "", locked: false, starts: 0 });
 
 /** Commands put in the place of an entry's. */
 export interface Edit {
@@ -159,6 +163,8 @@ export function autoBoot(walk: Walk, edit?: Edit) {
     const style = environment.value("timeout_style");
     if (style === "hidden" || style === "countdown") environment.unset("timeout_style");
     const start = async (number: number, entry: Entry) => {
+      walk.starts += 1;
+      machine.budget.check("starts", walk.starts);
       walk.path = [...walk.path.slice(0, depth), number];
       walk.title = entry.title;
       walk.locked ||= isLocked(machine, entry);

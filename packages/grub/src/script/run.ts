@@ -18,7 +18,7 @@ import {
   type HaltReason,
   type TranscriptEntry,
 } from "./machine-types.js";
-import { autoBoot, type Edit, type Walk } from "./menu.js";
+import { autoBoot, type Edit, newWalk } from "./menu.js";
 import { commandsOf, describeMenu, describePlan } from "./menu-view.js";
 import { sourceFromFile } from "./source.js";
 import { encodeText } from "./text.js";
@@ -226,7 +226,7 @@ async function describeRun(machine: Machine, ending: Ending): Promise<ScriptRun>
     variables: new Map(machine.environment.sorted().map(([name, { value }]) => [name, value])),
     menu: shown,
     doubts: machine.doubts,
-    plan: booted ? describePlan(machine, { path: [], title: "", locked: false }) : undefined,
+    plan: booted ? describePlan(machine, newWalk()) : undefined,
     boot: (choice) => boot(machine, menu ?? [], choice),
     commands: (path) => commandsOf(machine, menu ?? [], path),
     bootEdited: (path, lines) => boot(machine, menu ?? [], path, { path, commands: lines.join("\n") }),
@@ -239,7 +239,7 @@ async function boot(
   choice: EntryChoice | undefined,
   edit?: Edit,
 ): Promise<BootResult> {
-  const walk: Walk = { path: [], title: "", locked: false };
+  const walk = newWalk();
   let copy: Machine | undefined;
   const ending = await toTheEnd(async () => {
     copy = machine.fork({ showMenu: autoBoot(walk, edit) });
