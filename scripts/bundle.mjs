@@ -10,11 +10,12 @@
  */
 import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { linkParts } from "./link-parts.mjs";
 import { sampleRuns } from "./sample-runs.mjs";
+import { singleNames } from "./single-names.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const cli = join(root, "packages/cli");
@@ -31,56 +32,6 @@ const noChildProcess = {
   },
 };
 
-/**
- * Each name is imported from the module that has it, past the index of its package: an index that is touched runs all
- * that it lists, and half of a start-up would go to readers that nobody asked for. Every index here is a list of names,
- * one `export { ... } from` after the other, which is what is read; a name that is not found stays as it is.
- */
-const pastIndexes = {
-  name: "past-indexes",
-  setup({ onLoad }) {
-    const maps = new Map();
-    const mapOf = (specifier) => {
-      if (!maps.has(specifier)) maps.set(specifier, readIndex(specifier));
-      return maps.get(specifier);
-    };
-    onLoad({ filter: /[\\/]packages[\\/][^\\/]+[\\/](?:dist|build)[\\/].*\.js$/ }, ({ path }) => ({
-      contents: readFileSync(path, "utf8").replace(
-        /^import \{([^}]*)\} from "(@guestprobe\/[^"]+)";$/gm,
-        (_, names, specifier) =>
-          listed(names)
-            .map(([name, local]) => {
-              const from = mapOf(specifier).get(name) ?? { name, specifier };
-              return `import { ${from.name} as ${local} } from ${JSON.stringify(from.specifier)};`;
-            })
-            .join(" "),
-      ),
-    }));
-  },
-};
-
-/** Where each name of a package's index comes from. */
-function readIndex(specifier) {
-  const index = fileURLToPath(import.meta.resolve(specifier));
-  const names = readFileSync(index, "utf8").matchAll(/^export \{([^}]*)\} from "(\.[^"]+)";$/gm);
-  return new Map(
-    [...names].flatMap(([, list, file]) =>
-      listed(list).map(([name, exported]) => [exported, { name, specifier: join(dirname(index), file) }]),
-    ),
-  );
-}
-
-/** The names of an import or export clause, each with what it is called there. */
-const listed = (clause) =>
-  clause
-    .split(",")
-    .map((part) => part.trim())
-    .filter((part) => part !== "")
-    .map((part) => {
-      const [name, local = name] = part.split(" as ");
-      return [name, local];
-    });
-
 const COMMON = {
   bundle: true,
   platform: "node",
@@ -90,7 +41,7 @@ const COMMON = {
   minify: true,
   legalComments: "none",
   logLevel: "warning",
-  plugins: [noChildProcess, pastIndexes],
+  plugins: [noChildProcess, singleNames()],
 };
 
 /** One CommonJS file of all that `entry` needs; answers the files it is made of. */
@@ -117,14 +68,14 @@ async function bundleInParts(entry, first, second) {
   const own = Object.keys(metafile.inputs).filter((path) => path.startsWith("packages/"));
   const split = await build({
     ...options,
-    entryPoints: [entry, ...own.map((path) => join(root, path))],
+    entryPoints: own.map((path) => ({ in: join(root, path), out: partOf(path) })),
     define: { "import.meta.url": "$program.url" },
     metafile: true,
   });
   const within = (folder, path) => relative(folder, path).replaceAll("\\", "/");
   const program = linkParts(
     new Map(split.outputFiles.map(({ path, text }) => [within(dist, path), text])),
-    within(root, entry),
+    `${partOf(within(root, entry))}.js`,
   );
   const write = (isLater, isAtOnce) => {
     const [text, later] = program.texts(second, isLater, isAtOnce);
@@ -141,6 +92,9 @@ async function bundleInParts(entry, first, second) {
   write((path) => !isCommon(path), isAtOnce);
   return Object.keys(metafile.inputs);
 }
+
+/** What the part of a module is called, without its ending; of a structure, of which there is a file's name and its own. */
+const partOf = (path) => path.replace(/\.js(?:\?(\w+))?$/, (_, name) => (name === undefined ? "" : `.${name}`));
 
 /** The licence of each library among these files, as its authors wrote it. */
 function licences(inputs) {

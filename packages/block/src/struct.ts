@@ -14,51 +14,97 @@ export interface Field<T> {
   readonly offset: number;
   readonly size: number;
   /** @param structure Its name and that of the field, for errors. */
-  bind(little: boolean, structure: string, field: string): Reader<T>;
+  bind(this: Field<T>, little: boolean, structure: string, field: string): Reader<T>;
 }
 
-const field = <T>(offset: number, size: number, bind: Field<T>["bind"]): Field<T> => ({ offset, size, bind });
+// A table has a hundred fields, and most are declared for one run: what a field is made of is counted in a start. So each
+// kind has one function to bind with, and no field a closure of its own.
 
-export const u8 = (at: number): Field<number> => field(at, 1, () => (view, base) => view.getUint8(base + at));
-export const i8 = (at: number): Field<number> => field(at, 1, () => (view, base) => view.getInt8(base + at));
-export const u16 = (at: number): Field<number> =>
-  field(at, 2, (little) => (view, base) => view.getUint16(base + at, little));
-export const i16 = (at: number): Field<number> =>
-  field(at, 2, (little) => (view, base) => view.getInt16(base + at, little));
-export const u32 = (at: number): Field<number> =>
-  field(at, 4, (little) => (view, base) => view.getUint32(base + at, little));
-export const i32 = (at: number): Field<number> =>
-  field(at, 4, (little) => (view, base) => view.getInt32(base + at, little));
-
+export const u8 = (offset: number): Field<number> => ({ offset, size: 1, bind: bindU8 });
+export const i8 = (offset: number): Field<number> => ({ offset, size: 1, bind: bindI8 });
+export const u16 = (offset: number): Field<number> => ({ offset, size: 2, bind: bindU16 });
+export const i16 = (offset: number): Field<number> => ({ offset, size: 2, bind: bindI16 });
+export const u32 = (offset: number): Field<number> => ({ offset, size: 4, bind: bindU32 });
+export const i32 = (offset: number): Field<number> => ({ offset, size: 4, bind: bindI32 });
 /** 64 bits as a number; the reader throws `corrupt`, naming the field, for 2^53 and above. */
-export const u64 = (at: number): Field<number> =>
-  field(at, 8, (little, structure, name) => (view, base) => {
-    const first = view.getUint32(base + at, little);
-    const second = view.getUint32(base + at + 4, little);
-    const hi = little ? second : first;
-    if (hi >= 0x20_0000) return joinU64(hi, little ? first : second, { structure, field: name });
-    return hi * 0x1_0000_0000 + (little ? first : second);
-  });
-
+export const u64 = (offset: number): Field<number> => ({ offset, size: 8, bind: bindU64 });
 /** As `u64`, with all ones (the "none" of many formats) as undefined. */
-export const u64OrNone = (at: number): Field<number | undefined> =>
-  field(at, 8, (little, structure, name) => {
-    const read = u64(at).bind(little, structure, name);
-    return (view, base) =>
-      view.getUint32(base + at) === 0xffff_ffff && view.getUint32(base + at + 4) === 0xffff_ffff
-        ? undefined
-        : read(view, base);
-  });
-
+export const u64OrNone = (offset: number): Field<number | undefined> => ({ offset, size: 8, bind: bindU64OrNone });
 /** The full 64 bits as a bigint, for words where all of them mean something (ids, flags). */
-export const u64big = (at: number): Field<bigint> =>
-  field(at, 8, (little) => (view, base) => view.getBigUint64(base + at, little));
-export const i64big = (at: number): Field<bigint> =>
-  field(at, 8, (little) => (view, base) => view.getBigInt64(base + at, little));
-
+export const u64big = (offset: number): Field<bigint> => ({ offset, size: 8, bind: bindU64big });
+export const i64big = (offset: number): Field<bigint> => ({ offset, size: 8, bind: bindI64big });
 /** `size` bytes, as a view of the same memory. */
-export const bytes = (at: number, size: number): Field<Uint8Array> =>
-  field(at, size, () => (view, base) => new Uint8Array(view.buffer, view.byteOffset + base + at, size));
+export const bytes = (offset: number, size: number): Field<Uint8Array> => ({ offset, size, bind: bindBytes });
+
+function bindU8(this: Field<number>): Reader<number> {
+  const { offset } = this;
+  return (view, base) => view.getUint8(base + offset);
+}
+
+function bindI8(this: Field<number>): Reader<number> {
+  const { offset } = this;
+  return (view, base) => view.getInt8(base + offset);
+}
+
+function bindU16(this: Field<number>, little: boolean): Reader<number> {
+  const { offset } = this;
+  return (view, base) => view.getUint16(base + offset, little);
+}
+
+function bindI16(this: Field<number>, little: boolean): Reader<number> {
+  const { offset } = this;
+  return (view, base) => view.getInt16(base + offset, little);
+}
+
+function bindU32(this: Field<number>, little: boolean): Reader<number> {
+  const { offset } = this;
+  return (view, base) => view.getUint32(base + offset, little);
+}
+
+function bindI32(this: Field<number>, little: boolean): Reader<number> {
+  const { offset } = this;
+  return (view, base) => view.getInt32(base + offset, little);
+}
+
+function bindU64(this: Field<unknown>, little: boolean, structure: string, field: string): Reader<number> {
+  const { offset } = this;
+  return (view, base) => {
+    const first = view.getUint32(base + offset, little);
+    const second = view.getUint32(base + offset + 4, little);
+    const hi = little ? second : first;
+    if (hi >= 0x20_0000) return joinU64(hi, little ? first : second, { structure, field });
+    return hi * 0x1_0000_0000 + (little ? first : second);
+  };
+}
+
+function bindU64OrNone(
+  this: Field<unknown>,
+  little: boolean,
+  structure: string,
+  field: string,
+): Reader<number | undefined> {
+  const { offset } = this;
+  const read = bindU64.call(this, little, structure, field);
+  return (view, base) =>
+    view.getUint32(base + offset) === 0xffff_ffff && view.getUint32(base + offset + 4) === 0xffff_ffff
+      ? undefined
+      : read(view, base);
+}
+
+function bindU64big(this: Field<bigint>, little: boolean): Reader<bigint> {
+  const { offset } = this;
+  return (view, base) => view.getBigUint64(base + offset, little);
+}
+
+function bindI64big(this: Field<bigint>, little: boolean): Reader<bigint> {
+  const { offset } = this;
+  return (view, base) => view.getBigInt64(base + offset, little);
+}
+
+function bindBytes(this: Field<Uint8Array>): Reader<Uint8Array> {
+  const { offset, size } = this;
+  return (view, base) => new Uint8Array(view.buffer, view.byteOffset + base + offset, size);
+}
 
 type Fields = Record<string, Field<unknown>>;
 type ValueOf<F> = F extends Field<infer T> ? T : never;
@@ -68,7 +114,8 @@ export type Struct<F extends Fields> = { readonly [K in keyof F]: Reader<ValueOf
   readonly $name: string;
   /** Size in bytes. */
   readonly $size: number;
-  readonly $fields: { readonly [K in keyof F]: { readonly offset: number; readonly size: number } };
+  /** As they were declared: where each lies, and how long it is. */
+  readonly $fields: F;
   /** All fields as an object. Slow (it is a loop): for people and tests, not for hot code. */
   $dump(view: DataView, base: number): { [K in keyof F]: ValueOf<F[K]> };
 };
@@ -99,18 +146,9 @@ export function struct<F extends Fields>(name: string, size: number, endian: End
   readers.$size = size;
   readers.$dump = (view: DataView, base: number) =>
     Object.fromEntries(Object.keys(fields).map((key) => [key, (readers[key] as Reader<unknown>)(view, base)]));
-  let places: Record<string, { offset: number; size: number }> | undefined;
-  Object.defineProperty(readers, "$fields", {
-    get: () => {
-      // Copied, for the same reason.
-      places ??= { ...Object.fromEntries(Object.entries(fields).map(([key, spec]) => [key, placeOf(spec)])) };
-      return places;
-    },
-  });
+  readers.$fields = fields;
   return Object.create(readers);
 }
-
-const placeOf = ({ offset, size }: Field<unknown>): { offset: number; size: number } => ({ offset, size });
 
 /** A DataView over the same memory as `data`. */
 export function viewOf(data: Uint8Array): DataView {

@@ -96,7 +96,7 @@ describe.each([
 describe("the declaration", () => {
   test("says name, size and where each field lies", () => {
     expect([little.$name, little.$size]).toEqual(["sample", 49]);
-    expect(little.$fields.g).toEqual({ offset: 14, size: 8 });
+    expect(little.$fields.g).toEqual({ offset: 14, size: 8, bind: expect.any(Function) });
     expect(Object.keys(little.$fields)).toEqual(Object.keys(fields));
   });
   test.each([

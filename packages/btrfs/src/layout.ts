@@ -9,6 +9,8 @@ export const SUPER_OFFSETS = [0x1_0000, 0x400_0000, 0x40_0000_0000] as const;
 export const SUPER_SIZE = 4096;
 /** "_BHRfS_M". */
 export const SUPER_MAGIC = Uint8Array.of(0x5f, 0x42, 0x48, 0x52, 0x66, 0x53, 0x5f, 0x4d);
+/** Where `magic` lies in the superblock. */
+export const SUPER_MAGIC_AT = 0x40;
 /** Bytes set aside for a checksum at the start of the superblock and of each node, whatever its type. */
 export const CSUM_SIZE = 32;
 
@@ -44,7 +46,7 @@ export const btrfs_super_block = struct("btrfs_super_block", SUPER_SIZE, LE, {
   fsid: bytes(0x20, 16),
   bytenr: u64(0x30), // where this copy lies
   flags: u64(0x38), // SUPER_FLAG_*
-  magic: bytes(0x40, 8),
+  magic: bytes(SUPER_MAGIC_AT, 8),
   generation: u64(0x48), // transaction that wrote it
   root: u64(0x50), // logical address of the root tree's root
   chunk_root: u64(0x58), // logical address of the chunk tree's root

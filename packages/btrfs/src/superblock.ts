@@ -11,6 +11,7 @@ import {
   SUPER_FLAG_METADUMP_V2,
   SUPER_FLAG_SEEDING,
   SUPER_MAGIC,
+  SUPER_MAGIC_AT,
   SUPER_SIZE,
   SYS_CHUNK_ARRAY_SIZE,
   btrfs_super_block as sb,
@@ -74,7 +75,7 @@ export interface Superblock {
 }
 
 export function hasSuperMagic(data: Uint8Array): boolean {
-  return equalBytes(data.subarray(sb.$fields.magic.offset, sb.$fields.magic.offset + 8), SUPER_MAGIC);
+  return equalBytes(data.subarray(SUPER_MAGIC_AT, SUPER_MAGIC_AT + SUPER_MAGIC.length), SUPER_MAGIC);
 }
 
 /** A btrfs_dev_item at byte `at`. */

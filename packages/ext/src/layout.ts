@@ -9,6 +9,11 @@ import { bytes, LE, struct, u8, u16, u32 } from "@guestprobe/block/struct";
 export const SUPERBLOCK_OFFSET = 1024;
 /** `s_magic`. */
 export const EXT4_SUPER_MAGIC = 0xef53;
+/**
+ * Where `s_magic` lies in the superblock. By itself, as in the other formats: whoever has many volumes to tell apart makes the
+ * tables of fields of those only that are there.
+ */
+export const EXT4_SUPER_MAGIC_AT = 0x38;
 
 /** The superblock: 1024 bytes. */
 export const ext4_super_block = struct("ext4_super_block", 1024, LE, {
@@ -27,7 +32,7 @@ export const ext4_super_block = struct("ext4_super_block", 1024, LE, {
   s_wtime: u32(0x30),
   s_mnt_count: u16(0x34),
   s_max_mnt_count: u16(0x36),
-  s_magic: u16(0x38),
+  s_magic: u16(EXT4_SUPER_MAGIC_AT),
   s_state: u16(0x3a), // EXT4_VALID_FS, EXT4_ERROR_FS
   s_errors: u16(0x3c),
   s_minor_rev_level: u16(0x3e),

@@ -9,6 +9,7 @@ import {
   EXT4_GOOD_OLD_FIRST_INO,
   EXT4_GOOD_OLD_INODE_SIZE,
   EXT4_SUPER_MAGIC,
+  EXT4_SUPER_MAGIC_AT,
   ext4_super_block as sb,
 } from "./layout.js";
 import { corrupt, failure, placeOf } from "./place.js";
@@ -57,7 +58,9 @@ const MAX_DESC_SIZE = 1024;
 
 /** Whether the magic of ext lies where it belongs; `data` holds a superblock or a part of one. */
 export function hasMagic(data: Uint8Array): boolean {
-  return data.length >= 0x3a && sb.s_magic(viewOf(data), 0) === EXT4_SUPER_MAGIC;
+  return (
+    data.length >= EXT4_SUPER_MAGIC_AT + 2 && viewOf(data).getUint16(EXT4_SUPER_MAGIC_AT, true) === EXT4_SUPER_MAGIC
+  );
 }
 
 /**

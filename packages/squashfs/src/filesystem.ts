@@ -9,6 +9,7 @@ import {
   squashfs_super_block as layout,
   SQUASHFS_COMP_OPT,
   SQUASHFS_METADATA_SIZE,
+  SQUASHFS_SUPERBLOCK_SIZE,
   squashfs_base_inode,
 } from "./layout.js";
 import { corrupt, failure, placeOf } from "./place.js";
@@ -36,7 +37,7 @@ export function squashfsWith(options: SquashfsOptions): FileSystemFormat {
     async probe(device, signal) {
       throwIfAborted(signal);
       try {
-        return hasMagic(await readUpTo(device, 0, layout.$size, signal));
+        return hasMagic(await readUpTo(device, 0, SQUASHFS_SUPERBLOCK_SIZE, signal));
       } catch (error) {
         if (!isImageError(error) || error.code === "aborted") throw error;
         return false;

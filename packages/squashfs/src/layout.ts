@@ -5,6 +5,8 @@ export const SQUASHFS_MAGIC = 0x7371_7368;
 /** "sqsh" on the disk: written by a big-endian machine, before version 4 settled on little-endian. */
 export const SQUASHFS_MAGIC_SWAP = 0x6873_7173;
 export const SQUASHFS_MAJOR = 4;
+/** Bytes of the superblock. */
+export const SQUASHFS_SUPERBLOCK_SIZE = 96;
 
 /** Bytes that a metadata block decodes to at most, and, but for the last of a table, exactly. */
 export const SQUASHFS_METADATA_SIZE = 8192;
@@ -57,7 +59,7 @@ export const SQUASHFS_NAME_LEN = 256;
  * Superblock, at byte 0. All structures are little-endian. Source: Linux, fs/squashfs/squashfs_fs.h, and
  * Documentation/filesystems/squashfs.rst; the same for all structures below.
  */
-export const squashfs_super_block = struct("squashfs_super_block", 96, LE, {
+export const squashfs_super_block = struct("squashfs_super_block", SQUASHFS_SUPERBLOCK_SIZE, LE, {
   s_magic: u32(0),
   inodes: u32(4),
   mkfs_time: u32(8), // seconds since 1970

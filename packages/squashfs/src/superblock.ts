@@ -73,7 +73,7 @@ export function flagNames(flags: number): string[] {
 /** Whether `data`, from byte 0 of a device, begins with the magic of any version and byte order. */
 export function hasMagic(data: Uint8Array): boolean {
   if (data.length < 4) return false;
-  const magic = sb.s_magic(viewOf(data), 0);
+  const magic = viewOf(data).getUint32(0, true);
   return magic === SQUASHFS_MAGIC || magic === SQUASHFS_MAGIC_SWAP;
 }
 

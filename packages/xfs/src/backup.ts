@@ -2,7 +2,7 @@ import { type BlockDevice, isImageError, readUpTo } from "@guestprobe/block";
 import { viewOf } from "@guestprobe/block/struct";
 import { hasGoodCrc } from "./context.js";
 import { XFS_AGI_MAGIC } from "./layout/inode.js";
-import { XFS_AGF_MAGIC, XFS_SB_CRC_OFF, XFS_SB_MAGIC, xfs_ag_header, xfs_dsb } from "./layout/superblock.js";
+import { XFS_AGF_MAGIC, XFS_SB_CRC_OFF, XFS_SB_MAGIC, xfs_ag_header } from "./layout/superblock.js";
 import { decodeSuperblock, type Superblock } from "./superblock.js";
 
 /** Bytes read to look at a superblock: more than its fields take, and the smallest sector. */
@@ -106,5 +106,5 @@ async function readSafely(
 /** Whether the device begins with the magic. Never throws but for `aborted`. */
 export async function hasMagic(device: BlockDevice, signal: AbortSignal | undefined): Promise<boolean> {
   const head = await readSafely(device, 0, SUPERBLOCK_READ, signal);
-  return head.length === SUPERBLOCK_READ && xfs_dsb.sb_magicnum(viewOf(head), 0) === XFS_SB_MAGIC;
+  return head.length === SUPERBLOCK_READ && viewOf(head).getUint32(0) === XFS_SB_MAGIC;
 }

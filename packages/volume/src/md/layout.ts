@@ -1,13 +1,16 @@
 /**
  * Superblocks of md. Linux, include/uapi/linux/raid/md_p.h; md(4). A sector is 512 bytes here, whatever the device's are.
  */
-import { BE, bytes, type Endian, i32, LE, struct, u8, u16, u32, u64, u64big } from "@guestprobe/block/struct";
+import { BE, bytes, i32, LE, struct, u8, u16, u32, u64, u64big } from "@guestprobe/block/struct";
 
 export const SECTOR_SIZE = 512;
 export const MD_SB_MAGIC = 0xa92b4efc;
+/** Bytes of a superblock of version 1, and of version 0.90. */
+export const SUPERBLOCK_1_SIZE = 256;
+export const SUPERBLOCK_0_SIZE = 4096;
 
 /** Version 1. Little-endian. Followed by one role of 16 bits for each of `max_dev` device numbers. */
-export const mdp_superblock_1 = struct("mdp_superblock_1", 256, LE, {
+export const mdp_superblock_1 = struct("mdp_superblock_1", SUPERBLOCK_1_SIZE, LE, {
   magic: u32(0),
   major_version: u32(4),
   feature_map: u32(8),
@@ -36,7 +39,7 @@ export const mdp_superblock_1 = struct("mdp_superblock_1", 256, LE, {
   max_dev: u32(220), // entries in dev_roles
 });
 /** Most entries that fit into the 4096 bytes of a superblock of version 1. */
-export const MAX_DEV = (4096 - mdp_superblock_1.$size) / 2;
+export const MAX_DEV = (4096 - SUPERBLOCK_1_SIZE) / 2;
 
 /** Entries of dev_roles that are no place in the array. */
 export const ROLE_SPARE = 0xffff;
@@ -59,8 +62,10 @@ export const FEATURE_MULTIPLE_PPLS = 0x800;
 export const FEATURE_RAID0_LAYOUT = 0x1000;
 
 /** Version 0.90, in the byte order of the machine that wrote it. 4096 bytes. */
-const superblock0 = (endian: Endian) =>
-  struct("mdp_super_t", 4096, endian, {
+export const mdp_super_le = struct("mdp_super_t", SUPERBLOCK_0_SIZE, LE, superblock0());
+export const mdp_super_be = struct("mdp_super_t", SUPERBLOCK_0_SIZE, BE, superblock0());
+export function superblock0() {
+  return {
     md_magic: u32(0),
     major_version: u32(4),
     minor_version: u32(8), // 90; 91 while it is reshaped
@@ -79,20 +84,20 @@ const superblock0 = (endian: Endian) =>
     recovery_cp: u32(172), // all ones when in sync
     layout: u32(256),
     chunk_size: u32(260), // bytes
-  });
-export const mdp_super_le = superblock0(LE);
-export const mdp_super_be = superblock0(BE);
+  };
+}
 
 /** The device that a superblock of version 0.90 lies on: the last of its descriptors. */
 export const THIS_DISK_AT = 3968;
-const descriptor = (endian: Endian) =>
-  struct("mdp_disk_t", 128, endian, {
+export const mdp_disk_le = struct("mdp_disk_t", 128, LE, descriptor());
+export const mdp_disk_be = struct("mdp_disk_t", 128, BE, descriptor());
+export function descriptor() {
+  return {
     number: u32(0), // index among the descriptors
     raid_disk: u32(12), // place in the array
     state: u32(16), // DISK_*
-  });
-export const mdp_disk_le = descriptor(LE);
-export const mdp_disk_be = descriptor(BE);
+  };
+}
 /** Descriptors of all devices lie from here on. */
 export const DISKS_AT = 512;
 /** MD_SB_DISKS. */

@@ -8,15 +8,16 @@ import {
   DISK_SYNC,
   DISKS_AT,
   MAX_DISKS,
-  MD_SB_MAGIC,
   mdp_disk_be,
   mdp_disk_le,
   mdp_super_be,
   mdp_super_le,
   RESERVED_BYTES,
   SB_CLEAN,
+  SUPERBLOCK_0_SIZE,
   THIS_DISK_AT,
 } from "./layout.js";
+import { majorVersionOf } from "./magic.js";
 import { checkShape } from "./map.js";
 import { errorsAbout } from "./place.js";
 import type { MdRole, MdSuperblock } from "./types.js";
@@ -29,11 +30,8 @@ export function superblock0Offset(size: number): number | undefined {
 
 /** The byte order of the superblock that `data` begin with; undefined if they do not. */
 export function endianOf0(data: Uint8Array): Endian | undefined {
-  if (data.length < mdp_super_le.$size) return undefined;
-  const view = viewOf(data);
-  if (mdp_super_le.md_magic(view, 0) === MD_SB_MAGIC) return mdp_super_le.major_version(view, 0) === 0 ? LE : undefined;
-  if (mdp_super_be.md_magic(view, 0) === MD_SB_MAGIC) return mdp_super_be.major_version(view, 0) === 0 ? BE : undefined;
-  return undefined;
+  if (data.length < SUPERBLOCK_0_SIZE) return undefined;
+  return ([LE, BE] as const).find((endian) => majorVersionOf(data, endian) === 0);
 }
 
 /** Old machines stored sixteen bits of the sum only: it is compared folded to those. */

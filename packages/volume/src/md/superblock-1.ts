@@ -7,7 +7,7 @@ import {
   toHex,
   untilNul,
 } from "@guestprobe/block";
-import { viewOf } from "@guestprobe/block/struct";
+import { LE, viewOf } from "@guestprobe/block/struct";
 import {
   FEATURE_BAD_BLOCKS,
   FEATURE_BITMAP_OFFSET,
@@ -23,13 +23,14 @@ import {
   FEATURE_RESHAPE_ACTIVE,
   FEATURE_RESHAPE_BACKWARDS,
   MAX_DEV,
-  MD_SB_MAGIC,
   ROLE_FAULTY,
   ROLE_JOURNAL,
   ROLE_SPARE,
   SECTOR_SIZE,
+  SUPERBLOCK_1_SIZE,
   mdp_superblock_1 as sb,
 } from "./layout.js";
+import { majorVersionOf } from "./magic.js";
 import { checkShape } from "./map.js";
 import { errorsAbout } from "./place.js";
 import type { MdRole, MdSuperblock, MdVersion } from "./types.js";
@@ -66,9 +67,7 @@ export function superblock1Offset(minor: 0 | 1 | 2, size: number): number | unde
 
 /** Whether `data` begins with the magic of a superblock of version 1. */
 export function hasMagic1(data: Uint8Array): boolean {
-  if (data.length < sb.$size) return false;
-  const view = viewOf(data);
-  return sb.magic(view, 0) === MD_SB_MAGIC && sb.major_version(view, 0) === 1;
+  return data.length >= SUPERBLOCK_1_SIZE && majorVersionOf(data, LE) === 1;
 }
 
 const FIELD_OF = {

@@ -1,6 +1,6 @@
 import { BE, bytes, struct, u8, u16, u32, u64, u64OrNone } from "@guestprobe/block/struct";
 
-/** "XFSB" */
+/** "XFSB", the first four bytes. */
 export const XFS_SB_MAGIC = 0x58465342;
 
 /**
