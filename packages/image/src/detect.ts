@@ -16,7 +16,12 @@ interface Signature {
   readonly bytes: Uint8Array;
 }
 
-const ascii = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
+// By hand: `Uint8Array.from` goes through an iterator, and this runs at every start.
+function ascii(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
+  return bytes;
+}
 const sign = (format: ImageFormat | ForeignFormat, at: number, bytes: Uint8Array): Signature => ({ format, at, bytes });
 
 /** By the specification of each format; a file is what the first match says. */

@@ -99,6 +99,8 @@ const PLAN9_BYTES = 1024;
 
 /** Plan 9's table: lines of text in sector 1, "part NAME FIRST END", sectors. */
 export async function readPlan9({ start }: LabelPlace): Promise<Label | undefined> {
+  // Every disk is asked, and most have no text there.
+  if (start[SECTOR] !== 0x70 /* "p" */) return undefined;
   const text = decodeText(start.subarray(SECTOR, SECTOR + PLAN9_BYTES));
   const entries: LabelEntry[] = [];
   let at = SECTOR;
